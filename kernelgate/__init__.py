@@ -1,0 +1,1 @@
+"""Measuring and judging numerical kernels: a pytest plugin beside pytest-benchmark."""

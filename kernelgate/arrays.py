@@ -1,0 +1,54 @@
+"""Arrays inside nested arguments: walking them, and laying them out in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 64
+LAYOUTS = ("contiguous", "sliced", "transposed")
+
+
+def is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def map_arrays(function: Callable[[Any], Any], tree: Any) -> Any:
+    """`tree` with each array in its tuples, lists and dicts replaced by `function(array)`; other values stay."""
+    if isinstance(tree, tuple | list):
+        return type(tree)(map_arrays(function, value) for value in tree)
+    if isinstance(tree, dict):
+        return {key: map_arrays(function, value) for key, value in tree.items()}
+    return function(tree) if is_array(tree) else tree
+
+
+def named_arrays(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Each array of `tree` with its path, as `0` or `0.weight`."""
+    children: Any = (
+        tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, tuple | list) else ()
+    )
+    for key, value in children:
+        yield from named_arrays(value, f"{name}.{key}" if name else str(key))
+    if is_array(tree):
+        yield name, tree
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """A contiguous copy that begins on a cache line: where an array happens to lie can move a time by 17 %."""
+    size = array.size * array.dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    copy = memory[start : start + size].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def laid_out(array: np.ndarray, layout: str) -> np.ndarray:
+    """The same values in another memory layout: one of LAYOUTS."""
+    if layout == "sliced" and array.ndim:
+        wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+        wide[..., ::2] = array
+        return wide[..., ::2]
+    return np.asfortranarray(array) if layout == "transposed" else np.ascontiguousarray(array)

@@ -1,0 +1,138 @@
+"""The vocabulary: what a kernel is, what a backend needs, and how implementations are found.
+
+Everything in `kernelgate` rests on this file. It imports neither pytest, numba nor jax, so a package of kernels
+can use it wherever it is installed; only the `spec.py` files do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    "f32": np.dtype(np.float32),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+    "f64": np.dtype(np.float64),
+}
+
+
+class KernelError(ValueError):
+    """A package of kernels that is not laid out as the house is."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The least that any implementation must do: floating-point operations, and bytes read and written once."""
+
+    flops: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a file `<backend>_<how>.py` needs: importable packages, devices, working dtypes, and the arrays it takes."""
+
+    requires: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    dtypes: tuple[str, ...] = ("f32", "bf16")
+    arrays: str = "numpy"
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "reference": Backend(),
+    "numpy": Backend(),
+    "numba": Backend(requires=("numba",), dtypes=("f32",)),
+    "jax": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax"),
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The contract of one operation: what goes in, what it costs, where it is timed and checked, how exact it must be.
+
+    inputs:  `(rng, dtype, **dims) -> arguments`: realistic, never all ones or zeros. The first holds the activations.
+    work:    `(itemsize, **dims) -> Work`.
+    cases:   what is timed, by name: the dims of real models. `heavy` ones are timed only when asked for.
+    domain:  what is checked: a few small values a dim, since each new shape recompiles JAX.
+    where:   which dims belong together.
+    ulps:    the error allowed by dtype, in eps(dtype) times `scale`: a row's worst element against its largest scale.
+    scale:   `(result, *arguments) -> array` in float64, by default `|result|`; for a product `sqrt(A**2 @ B**2)`.
+    agrees:  `(result, *arguments) -> None`, raises AssertionError: a verdict in place of the error, for sampled tokens.
+    bind:    `(module, *arguments) -> call`, by default the module's function of the folder's name on the arguments.
+    dtypes:  working dtypes of a backend, where this operation has fewer than the backend.
+    edges:   `(rng, activations) -> activations` by name: awkward inputs drawn beside the plain ones.
+    magnitudes: factors on the activations.
+    """
+
+    inputs: Callable[..., tuple[Any, ...]]
+    work: Callable[..., Work]
+    cases: Mapping[str, Mapping[str, Any]]
+    domain: Mapping[str, tuple[Any, ...]]
+    ulps: Mapping[str, float]
+    where: Callable[..., bool] = lambda **dims: True
+    scale: Callable[..., Any] = lambda result, *arguments: np.abs(result)
+    agrees: Callable[..., None] | None = None
+    bind: Callable[..., Callable[[], Any]] | None = None
+    heavy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    edges: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    magnitudes: tuple[float, ...] = (1e-6, 1.0, 1e6)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of a kernels package: its operations (a plain kernel has one, named `kernel`) and implementations."""
+
+    package: str
+    name: str
+    operations: Mapping[str, Kernel]
+    implementations: tuple[str, ...] = field(default=())
+
+    def load(self, implementation: str) -> ModuleType:
+        """Import one implementation; the only place that does."""
+        return importlib.import_module(f"{self.package}.{self.name}.{implementation}")
+
+
+def backend_of(implementation: str) -> str:
+    """The longest key of BACKENDS that the file name begins with; KernelError if there is none."""
+    keys = [key for key in BACKENDS if implementation.startswith(f"{key}_") or implementation == key == "reference"]
+    if not keys:
+        raise KernelError(
+            f"{implementation}.py names no backend: expected spec.py, reference.py or <backend>_<how>.py "
+            f"with a backend of {', '.join(BACKENDS)}"
+        )
+    return max(keys, key=len)
+
+
+def discover(package: str) -> dict[str, Folder]:
+    """Every folder of `package` that has a `spec.py`, by name. Imports the specs, and lists the other files."""
+    root = importlib.import_module(package)
+    folders = {}
+    for found in pkgutil.iter_modules(root.__path__):
+        if found.ispkg:
+            files = {file.name for file in pkgutil.iter_modules([f"{root.__path__[0]}/{found.name}"]) if not file.ispkg}
+            if "spec" in files:
+                folders[found.name] = _read(package, found.name, files - {"spec"})
+    return folders
+
+
+def _read(package: str, name: str, files: set[str]) -> Folder:
+    spec = importlib.import_module(f"{package}.{name}.spec")
+    operations = getattr(spec, "OPERATIONS", None) or {"kernel": getattr(spec, "KERNEL", None)}
+    if not all(isinstance(operation, Kernel) for operation in operations.values()):
+        raise KernelError(f"{package}/{name}/spec.py defines neither KERNEL nor OPERATIONS: expected Kernel(...)")
+    if "reference" not in files:
+        raise KernelError(f"{package}/{name}/ has no reference.py: every kernel needs one, it is the oracle")
+    for file in files:
+        try:
+            backend_of(file)
+        except KernelError as error:
+            raise KernelError(f"{package}/{name}/{error}") from None
+    return Folder(package, name, operations, tuple(sorted(files, key=lambda file: (file != "reference", file))))

@@ -1,0 +1,153 @@
+"""What the machine can do, measured and not read off a datasheet: streaming bandwidth and matrix-product peaks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .arrays import aligned
+from .devices import installed, jax_device
+from .kernel import DTYPES, Work
+from .threads import available
+
+PROBE_SECONDS = 0.03
+REPEATS = 3
+GEMM_SIZE = 1024
+ACCELERATOR_BYTES = 1 << 30
+ACCELERATOR_GEMM_SIZE = 4096
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes a second by working-set size in bytes, and floating-point operations a second by dtype."""
+
+    bandwidth: Mapping[int, float]
+    peak: Mapping[str, float] = field(default_factory=dict)
+
+    def floor(self, work: Work, dtype: str) -> float:
+        """The least seconds for `work`: the slower of moving its bytes and doing its operations (roofline model)."""
+        size = min((size for size in self.bandwidth if work.bytes <= size), default=max(self.bandwidth))
+        return max(work.bytes / self.bandwidth[size], work.flops / self.peak[dtype])
+
+
+_known: dict[str, Limits] = {}
+
+
+def measure(device: str) -> Limits:
+    """The limits of `device` with the threads as they are pinned; takes about 3 s on a CPU, once a process."""
+    if device not in _known:
+        _known[device] = _measure_cpu() if device == "cpu" else _measure_accelerator(device)
+    return _known[device]
+
+
+def measured() -> dict[str, Any]:
+    """The limits measured in this process so far, for `machine_info`: GB/s by working set in KiB, GFLOP/s by dtype."""
+    return {
+        device: {
+            "GB/s": {f"{size >> 10} KiB": round(rate / 1e9, 1) for size, rate in sorted(limits.bandwidth.items())},
+            "GFLOP/s": {dtype: round(rate / 1e9, 1) for dtype, rate in limits.peak.items()},
+        }
+        for device, limits in _known.items()
+    }
+
+
+def cache_sizes() -> tuple[int, int]:
+    """Bytes of all L2 caches together and of the L3 cache, as Linux tells; else 1 MiB a core and 32 MiB."""
+    sizes = {}
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        level, size = (index / "level").read_text().strip(), (index / "size").read_text().strip()
+        if (index / "type").read_text().strip() != "Instruction":
+            sizes[level] = int(size.removesuffix("K")) << 10
+    return sizes.get("2", 1 << 20) * available(), sizes.get("3", 32 << 20)
+
+
+def _measure_cpu() -> Limits:
+    l2, l3 = cache_sizes()
+    memory = max(4 * l3, 128 << 20)
+    bandwidth: dict[int, float] = {}
+    # A working set that fits beside code, stack and neighbours fills three quarters of a cache. From the outside in,
+    # since an inner cache is never slower: where the probe says so, it is the probe's calls that cost.
+    for size, used in ((memory, memory), (l3, l3 * 3 // 4), (l2, l2 * 3 // 4)):
+        bandwidth[size] = max(_stream(_read, used), _stream(_copy, used), *bandwidth.values())
+    peak = {"f32": _gemm(np.float32), "f64": _gemm(np.float64)}
+    # Without bf16 arithmetic of its own, a processor computes in f32.
+    peak["bf16"] = max(peak["f32"], _gemm_jax("cpu", "bf16", GEMM_SIZE) if installed("jax") else 0.0)
+    return Limits(bandwidth, peak)
+
+
+def _read(values: np.ndarray, _: np.ndarray) -> int:
+    np.dot(values, values)
+    return values.nbytes
+
+
+def _copy(source: np.ndarray, target: np.ndarray) -> int:
+    np.negative(source, out=target)
+    return source.nbytes + target.nbytes
+
+
+def _stream(probe: Callable[[np.ndarray, np.ndarray], int], size: int) -> float:
+    """Bytes a second of `probe` when every thread streams over its own share of `size` bytes, best of REPEATS."""
+    from threadpoolctl import threadpool_limits
+
+    threads = available()
+    length = size // threads // 4 // (1 if probe is _read else 2)
+    shares = [(aligned(np.ones(length, np.float32)), aligned(np.ones(length, np.float32))) for _ in range(threads)]
+    barrier = threading.Barrier(threads)
+
+    def run(share: tuple[np.ndarray, np.ndarray]) -> float:
+        barrier.wait()
+        moved, start = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - start) < PROBE_SECONDS:
+            for _ in range(4):
+                moved += probe(*share)
+        return moved / elapsed
+
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        return max(sum(pool.map(run, shares)) for _ in range(REPEATS))
+
+
+def _best(call: Callable[[], object]) -> float:
+    call()
+    return min(_seconds(call) for _ in range(8))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _gemm(dtype: Any) -> float:
+    rng = np.random.default_rng(0)
+    left, right = (aligned(rng.standard_normal((GEMM_SIZE, GEMM_SIZE)).astype(dtype)) for _ in range(2))
+    product = np.empty_like(left)
+    return float(2 * GEMM_SIZE**3 / _best(lambda: np.matmul(left, right, out=product)))
+
+
+def _gemm_jax(device: str, dtype: str, size: int) -> float:
+    import jax
+    import jax.numpy as jnp
+
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((size, size), np.float32).astype(DTYPES[dtype])
+    matrix = jax.device_put(values, jax_device(device))
+    product = jax.jit(lambda a: jnp.matmul(a, a, preferred_element_type=jnp.float32))
+    return float(2 * size**3 / _best(lambda: product(matrix).block_until_ready()))
+
+
+def _measure_accelerator(device: str) -> Limits:
+    import jax
+    import jax.numpy as jnp
+
+    values = jax.device_put(np.ones(ACCELERATOR_BYTES // 4, np.float32), jax_device(device))
+    copy = jax.jit(jnp.negative)
+    bandwidth = {ACCELERATOR_BYTES: 2 * ACCELERATOR_BYTES / _best(lambda: copy(values).block_until_ready())}
+    peak = {dtype: _gemm_jax(device, dtype, ACCELERATOR_GEMM_SIZE) for dtype in ("f32", "bf16")}
+    return Limits(bandwidth, peak)

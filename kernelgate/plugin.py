@@ -1,0 +1,173 @@
+"""The pytest wiring: options, parametrisation, fixtures and hooks. Thin; NumPy is imported only after the pinning."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import numba_cache, threads
+
+if TYPE_CHECKING:
+    from .rows import Selection
+    from .subject import Subject
+
+SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
+AXES = ("kernel", "impl", "case", "dtype", "device")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kernelgate")
+    group.addoption(
+        "--backend",
+        type=_names,
+        default=[],
+        metavar="NAMES",
+        help="backends to run, as numpy,jax (default: all installed)",
+    )
+    group.addoption("--device", type=_names, default=["cpu"], metavar="NAMES", help="devices to run on, of cpu,gpu,tpu")
+    group.addoption("--threads", type=int, metavar="N", help="threads for every library (default: one a processor)")
+    group.addoption("--heavy", action="store_true", help="time the large cases as well")
+    parser.addini("kernels", "the package whose folders hold the kernels", default="impls")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    try:
+        threads.pin(early_config.known_args_namespace.threads)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "subjects(*kernels, operation=None, reference_only=False): the implementations to run a test for, by kernel "
+        "(default: all) and operation (default: the one that the test is named after)",
+    )
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    from .devices import UnavailableError
+    from .kernel import KernelError
+    from .rows import Selection
+
+    config = session.config
+    package = config.getini("kernels")
+    try:
+        config.stash[SELECTION] = Selection.of(
+            package, config.getoption("backend"), config.getoption("device"), config.getoption("heavy")
+        )
+    except (UnavailableError, KernelError) as error:
+        raise pytest.UsageError(str(error)) from None
+    numba_cache.separate(Path(importlib.import_module(package).__path__[0]))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    selection = config.stash[SELECTION]
+    absent = f" (not installed: {', '.join(selection.absent)})" if selection.absent else ""
+    return (
+        f"kernelgate: backends {', '.join(selection.backends)}{absent}; devices {', '.join(selection.devices)}; "
+        f"{threads.available()} threads"
+    )
+
+
+def _operation(function: Callable[..., Any], marker: pytest.Mark | None) -> str:
+    asked = marker.kwargs.get("operation") if marker else None
+    return str(asked or function.__name__.removeprefix("test_"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Gives a test that uses `subject` one row for each implementation, case, dtype and device."""
+    if "subject" not in metafunc.fixturenames:
+        return
+    selection = metafunc.config.stash[SELECTION]
+    marker = metafunc.definition.get_closest_marker("subjects")
+    operation = _operation(metafunc.function, marker)
+    if operation not in selection.operations:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: no kernel has an operation {operation!r}, expected one of "
+            f"{', '.join(sorted(selection.operations))}; name the test after one, or mark it with subjects(operation=...)"
+        )
+    axes = [axis for axis in AXES if axis in metafunc.fixturenames]
+    reference_only = bool(marker and marker.kwargs.get("reference_only"))
+    rows = []
+    for subject in selection.subjects(operation, marker.args if marker else (), reference_only):
+        values = {"kernel": subject.folder.name, "impl": subject.implementation, "dtype": subject.dtype}
+        values["device"] = subject.device
+        for case in selection.cases(subject.kernel) if "case" in axes else ("",):
+            rows.append([{**values, "case": case}[axis] for axis in axes])
+    metafunc.parametrize(axes, rows)
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest, kernel: str, impl: str, dtype: str, device: str) -> Subject:
+    """The implementation that this row is about."""
+    from .subject import Subject
+
+    operation = _operation(request.function, request.node.get_closest_marker("subjects"))
+    return Subject(request.config.stash[SELECTION].folders[kernel], operation, impl, dtype, device)
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, subject: Subject, case: str, benchmark: Any) -> Callable[[], None]:
+    """Times and checks the row's case. Rows of the same work are one group in pytest-benchmark's table."""
+
+    def measured() -> None:
+        from . import timing
+
+        row = (subject.folder.name, case, subject.dtype, subject.device)
+        prefix = "" if subject.operation == "kernel" else f"{subject.operation} "
+        benchmark.group = prefix + "-".join(row)
+        facts = timing.run(subject, request.config.stash[SELECTION].cases(subject.kernel)[case], benchmark)
+        if benchmark.enabled:
+            facts |= {"group": benchmark.group, "impl": subject.implementation, "median": benchmark.stats.stats.median}
+            request.node.user_properties.append(("kernelgate", facts))
+
+    return measured
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """In a verbose run, the figures of each benchmark as it passes: the progress of a long run."""
+    facts: Any = dict(report.user_properties).get("kernelgate")
+    if facts is None or report.when != "call" or not report.passed:
+        return None
+    from .table import brief
+
+    return "passed", ".", brief(facts)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    from .table import rows
+
+    reports = [dict(report.user_properties) for report in terminalreporter.stats.get("passed", [])]
+    facts = [properties["kernelgate"] for properties in reports if "kernelgate" in properties]
+    if facts:
+        terminalreporter.section("kernelgate: against the reference, and this machine's measured limit")
+        for line in rows(facts):
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    from . import limits
+
+    machine_info["kernelgate"] = {"threads": threads.record(), "limits": limits.measured()}
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_benchmark_compare_machine_info(machine_info: dict[str, Any], compared_benchmark: dict[str, Any]) -> None:
+    """Takes out of both sides what differs between two runs on one machine, so that a warning means another machine."""
+    for side in (machine_info, compared_benchmark["machine_info"]):
+        for name in ("limits", "threads"):
+            side.get("kernelgate", {}).pop(name, None)
+        for name in ("hz_actual", "hz_actual_friendly"):
+            side.get("cpu", {}).pop(name, None)

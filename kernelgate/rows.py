@@ -1,0 +1,56 @@
+"""Which implementations, cases, dtypes and devices make up a run: the rows of every table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .devices import choose_backends, choose_devices
+from .kernel import BACKENDS, Folder, Kernel, backend_of, discover
+from .subject import Subject
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was asked for: a package of kernels, and the backends and devices to run it with."""
+
+    folders: Mapping[str, Folder]
+    backends: tuple[str, ...]
+    devices: tuple[str, ...]
+    heavy: bool
+
+    @classmethod
+    def of(cls, package: str, backends: Sequence[str], devices: Sequence[str], heavy: bool) -> Selection:
+        """UnavailableError for a backend or device that is not here, KernelError for a package not laid out as one."""
+        chosen = choose_backends(backends)
+        return cls(discover(package), chosen, choose_devices(devices, chosen), heavy)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The backends that the run leaves out."""
+        return tuple(name for name in BACKENDS if name not in self.backends)
+
+    @property
+    def operations(self) -> set[str]:
+        return {operation for folder in self.folders.values() for operation in folder.operations}
+
+    def cases(self, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
+        """The cases to time, the heavy ones only if asked for."""
+        return {**kernel.cases, **(kernel.heavy if self.heavy else {})}
+
+    def subjects(self, operation: str, kernels: Sequence[str] = (), reference_only: bool = False) -> Iterator[Subject]:
+        """Every implementation of the operation in each of its dtypes and on each device asked for."""
+        for name, folder in self.folders.items():
+            if operation not in folder.operations or (kernels and name not in kernels):
+                continue
+            for implementation in ("reference",) if reference_only else folder.implementations:
+                yield from self._of(folder, operation, implementation)
+
+    def _of(self, folder: Folder, operation: str, implementation: str) -> Iterator[Subject]:
+        name = backend_of(implementation)
+        if name in self.backends:
+            for dtype in folder.operations[operation].dtypes.get(name, BACKENDS[name].dtypes):
+                for device in self.devices:
+                    if device in BACKENDS[name].devices:
+                        yield Subject(folder, operation, implementation, dtype, device)

@@ -1,0 +1,84 @@
+"""One implementation of one operation, in a dtype on a device: what every test and benchmark is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .arrays import is_array, map_arrays
+from .devices import awaited, fetch, place
+from .kernel import BACKENDS, Backend, Folder, Kernel, KernelError, backend_of
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Calling it with NumPy arguments runs the implementation where it belongs and returns NumPy arrays."""
+
+    folder: Folder
+    operation: str
+    implementation: str
+    dtype: str
+    device: str
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.folder.operations[self.operation]
+
+    @property
+    def backend(self) -> Backend:
+        return BACKENDS[backend_of(self.implementation)]
+
+    @cached_property
+    def module(self) -> ModuleType:
+        return self.folder.load(self.implementation)
+
+    @property
+    def reference(self) -> Subject:
+        """The reference of the same operation and dtype; on the CPU, wherever this one runs."""
+        return Subject(self.folder, self.operation, "reference", self.dtype, "cpu")
+
+    def place(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments where the implementation takes them."""
+        placed: tuple[Any, ...] = place(arguments, self.backend, self.device)
+        return placed
+
+    def bind(self, placed: tuple[Any, ...]) -> Callable[[], Any]:
+        """A call without arguments that computes the operation and returns when the result is there."""
+        return awaited(self._bind(self.module, placed), self.backend)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return fetch(self.bind(self.place(arguments))())
+
+    def oracle(self, arguments: tuple[Any, ...]) -> Any:
+        """The reference in float64 on the arguments as they were rounded to the working dtype."""
+        return self._bind(self.reference.module, upcast(arguments))()
+
+    def _bind(self, module: ModuleType, arguments: tuple[Any, ...]) -> Callable[[], Any]:
+        if self.kernel.bind is not None:
+            return self.kernel.bind(module, *arguments)
+        name = self.folder.name
+        if not hasattr(module, name):
+            raise KernelError(
+                f"{module.__name__} defines no function {name}: a file holds the one named after its folder"
+            )
+        return partial(getattr(module, name), *arguments)
+
+
+def is_floating(array: Any) -> bool:
+    """Whether the dtype is a floating-point one, ml_dtypes' included (NumPy calls those void)."""
+    return bool(np.issubdtype(array.dtype, np.floating)) or "float" in array.dtype.name
+
+
+def upcast(tree: Any) -> Any:
+    """`tree` with floating-point arrays in float64."""
+    return map_arrays(lambda array: np.asarray(array, np.float64) if is_floating(array) else array, tree)
+
+
+def first_floating(arguments: tuple[Any, ...]) -> bool:
+    """Whether the first argument is an array of activations."""
+    return is_array(arguments[0]) and is_floating(arguments[0])

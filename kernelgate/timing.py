@@ -1,0 +1,125 @@
+"""One benchmark: compiled and warm before the clock starts, checked, and set beside the reference and the limit."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from . import limits
+from .arrays import aligned, map_arrays
+from .compilation import compilation
+from .devices import fetch
+from .equivalence import judge
+from .kernel import DTYPES
+from .memory import peak_memory
+from .subject import Subject
+
+SEED = 20240229
+WARM_SECONDS = 0.05
+BLOCK_SECONDS = 0.002
+PAIRED_SECONDS = 0.25
+SETTLE_SECONDS = 0.001
+MOST_PAIRS = 15
+
+
+def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any) -> dict[str, Any]:
+    """Time the subject on `dims` with pytest-benchmark's fixture; returns what is also put into `extra_info`.
+
+    Raises Mismatch if the timed call gives a wrong result: fast and wrong fails.
+    """
+    arguments = map_arrays(aligned, subject.kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **dims))
+    facts: dict[str, Any] = {}
+    with peak_memory(facts):
+        call = subject.bind(subject.place(arguments))
+        with compilation(subject.backend, facts):
+            call()
+        warm_up(call)
+        result = fetch(_benchmarked(benchmark, call))
+    facts["error_ulps"] = judge(subject, result, arguments)
+    if benchmark.enabled:
+        work = subject.kernel.work(DTYPES[subject.dtype].itemsize, **dims)
+        facts |= _rates(subject, work, benchmark.stats.stats.median)
+        facts["speedup_over_reference"] = _speedup(subject, arguments, call)
+    benchmark.extra_info.update(facts)
+    return facts
+
+
+def warm_up(call: Callable[[], object]) -> None:
+    """Call until the clock has run for WARM_SECONDS: caches, branch predictors and thread pools settle."""
+    start = time.perf_counter()
+    while time.perf_counter() - start < WARM_SECONDS:
+        call()
+
+
+def _benchmarked(benchmark: Any, call: Callable[[], Any]) -> Any:
+    # One call already makes a round: calibrating it would only repeat it.
+    if benchmark.enabled and seconds(call, 1) > benchmark._max_time:
+        return benchmark.pedantic(call, rounds=benchmark._min_rounds)
+    return benchmark(call)
+
+
+def _rates(subject: Subject, work: Any, median: float) -> dict[str, Any]:
+    floor = limits.measure(subject.device).floor(work, subject.dtype)
+    return {
+        "flops": work.flops,
+        "bytes": work.bytes,
+        "gflops": work.flops / median / 1e9,
+        "gbps": work.bytes / median / 1e9,
+        "limit_share": floor / median,
+    }
+
+
+def _speedup(subject: Subject, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:
+    if subject == subject.reference:
+        return 1.0
+    reference = subject.reference
+    return paired_ratio(reference.bind(reference.place(arguments)), call)
+
+
+def seconds(call: Callable[[], object], iterations: int) -> float:
+    """The seconds that `iterations` calls take."""
+    start = time.perf_counter()
+    for _ in range(iterations):
+        call()
+    return time.perf_counter() - start
+
+
+def paired_ratio(first: Callable[[], object], second: Callable[[], object]) -> float:
+    """How many times longer `first` takes than `second`: the median ratio of neighbouring blocks in random order.
+
+    Neighbours in time share the machine's mood, which two separate measurements do not. Blocks take about 2 ms or one
+    call, and the pairs together about PAIRED_SECONDS, with at least one pair.
+    """
+    calls = [(call, calls_in_a_block(call)) for call in (first, second)]
+    order = random.Random(SEED)
+    logarithms: list[float] = []
+    start = time.perf_counter()
+    while len(logarithms) < MOST_PAIRS and (not logarithms or time.perf_counter() - start < PAIRED_SECONDS):
+        took = [0.0, 0.0]
+        for index in order.sample((0, 1), 2):
+            took[index] = _block(*calls[index])
+        logarithms.append(math.log(took[0] / took[1]))
+    return math.exp(statistics.median(logarithms))
+
+
+def calls_in_a_block(call: Callable[[], object]) -> int:
+    """How many calls fill BLOCK_SECONDS, judged by the quickest of a few."""
+    quickest = seconds(call, 1)
+    for _ in range(4):
+        if quickest < BLOCK_SECONDS:
+            quickest = min(quickest, seconds(call, 1))
+    return max(1, math.ceil(BLOCK_SECONDS / quickest))
+
+
+def _block(call: Callable[[], object], iterations: int) -> float:
+    """Seconds a call, once the other side's threads have gone to sleep: idle BLAS and OpenMP threads spin at first."""
+    time.sleep(SETTLE_SECONDS)
+    if iterations > 1:
+        call()
+    return seconds(call, iterations) / iterations
