@@ -1,0 +1,23 @@
+"""The checks can fail: each kernel's rejects zeros, negated, rounded and shifted answers, and each argument ignored."""
+
+import hypothesis
+import pytest
+
+from kernelgate.equivalence import Mismatch, prove, saboteurs
+
+pytestmark = pytest.mark.subjects(reference_only=True)
+
+
+def reject_all(subject):
+    accepted = []
+    for name, saboteur in saboteurs(subject):
+        try:
+            prove(subject, saboteur, derandomize=True, database=None, phases=[hypothesis.Phase.generate])
+        except Mismatch:
+            continue
+        accepted.append(name)
+    assert not accepted, f"the check of {subject.folder.name} accepts {accepted}"
+
+
+def test_kernel(subject):
+    reject_all(subject)
