@@ -12,15 +12,27 @@ import pytest
 from . import numba_cache, threads
 
 if TYPE_CHECKING:
+    from .gate_plugin import GatePlugin
     from .rows import Selection
     from .subject import Subject
 
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
+GATE = "kernelgate-gate"
 AXES = ("kernel", "impl", "case", "dtype", "device")
 
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _share(text: str) -> float:
+    """`3%` or `2.5` in per cent."""
+    return float(text.removesuffix("%")) / 100
+
+
+def _seconds(text: str) -> float:
+    """`90`, `90s` or `10m`."""
+    return float(text.removesuffix("m")) * 60 if text.endswith("m") else float(text.removesuffix("s"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +47,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", type=_names, default=["cpu"], metavar="NAMES", help="devices to run on, of cpu,gpu,tpu")
     group.addoption("--threads", type=int, metavar="N", help="threads for every library (default: one a processor)")
     group.addoption("--heavy", action="store_true", help="time the large cases as well")
+    gate = parser.getgroup("kernelgate: against another commit")
+    gate.addoption("--against", metavar="REF", help="judge the benchmarks against a branch, tag, commit, or + for HEAD")
+    gate.addoption(
+        "--margin", type=_share, default=0.01, metavar="PERCENT", help="slowdown to put up with (default: 1%%)"
+    )
+    gate.addoption("--budget", type=_seconds, default=600.0, metavar="TIME", help="time to decide in (default: 10m)")
+    gate.addoption("--changed", action="store_true", help="judge only what runs files that differ from REF's")
+    gate.addoption("--resume", action="store_true", help="go on where a killed run of the same comparison ended")
+    gate.addoption("--gate-report", type=Path, metavar="DIR", help="write gate.json and gate.md there")
+    gate.addoption("--strict-gate", action="store_true", help="exit 1 on INCONCLUSIVE, INVALID and MISSING too")
     parser.addini("kernels", "the package whose folders hold the kernels", default="impls")
 
 
@@ -52,6 +74,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "subjects(*kernels, operation=None, reference_only=False): the implementations to run a test for, by kernel "
         "(default: all) and operation (default: the one that the test is named after)",
     )
+    if config.getoption("against"):
+        from .gate_plugin import GatePlugin
+
+        config.pluginmanager.register(GatePlugin(config), GATE)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -79,7 +105,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     )
 
 
-def _operation(function: Callable[..., Any], marker: pytest.Mark | None) -> str:
+def operation_of(function: Callable[..., Any], marker: pytest.Mark | None) -> str:
+    """The operation that a test is about: what its marker says, or what it is named after."""
     asked = marker.kwargs.get("operation") if marker else None
     return str(asked or function.__name__.removeprefix("test_"))
 
@@ -90,11 +117,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     selection = metafunc.config.stash[SELECTION]
     marker = metafunc.definition.get_closest_marker("subjects")
-    operation = _operation(metafunc.function, marker)
+    operation = operation_of(metafunc.function, marker)
     if operation not in selection.operations:
         raise pytest.UsageError(
             f"{metafunc.definition.nodeid}: no kernel has an operation {operation!r}, expected one of "
-            f"{', '.join(sorted(selection.operations))}; name the test after one, or mark it with subjects(operation=...)"
+            f"{', '.join(sorted(selection.operations))}; name the test after it or mark it subjects(operation=...)"
         )
     axes = [axis for axis in AXES if axis in metafunc.fixturenames]
     reference_only = bool(marker and marker.kwargs.get("reference_only"))
@@ -112,7 +139,7 @@ def subject(request: pytest.FixtureRequest, kernel: str, impl: str, dtype: str, 
     """The implementation that this row is about."""
     from .subject import Subject
 
-    operation = _operation(request.function, request.node.get_closest_marker("subjects"))
+    operation = operation_of(request.function, request.node.get_closest_marker("subjects"))
     return Subject(request.config.stash[SELECTION].folders[kernel], operation, impl, dtype, device)
 
 
@@ -120,7 +147,12 @@ def subject(request: pytest.FixtureRequest, kernel: str, impl: str, dtype: str, 
 def measure(request: pytest.FixtureRequest, subject: Subject, case: str, benchmark: Any) -> Callable[[], None]:
     """Times and checks the row's case. Rows of the same work are one group in pytest-benchmark's table."""
 
+    gate: GatePlugin | None = request.config.pluginmanager.get_plugin(GATE)
+
     def measured() -> None:
+        if gate is not None:
+            gate.report(request.node)
+            return
         from . import timing
 
         row = (subject.folder.name, case, subject.dtype, subject.device)

@@ -50,10 +50,10 @@ def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any) -> dict[str, 
     return facts
 
 
-def warm_up(call: Callable[[], object]) -> None:
-    """Call until the clock has run for WARM_SECONDS: caches, branch predictors and thread pools settle."""
+def warm_up(call: Callable[[], object], least_seconds: float = WARM_SECONDS) -> None:
+    """Call for at least that long: caches, branch predictors and thread pools settle."""
     start = time.perf_counter()
-    while time.perf_counter() - start < WARM_SECONDS:
+    while time.perf_counter() - start < least_seconds:
         call()
 
 

@@ -1,0 +1,78 @@
+"""The kernels of another commit beside those of the working tree, as packages of other names in one process."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ARMS = ("base", "control", "head")
+# Copies of each arm: where a copy's code happens to lie moves its times, and averages out over several.
+COPIES = 2
+
+
+class RefError(ValueError):
+    """A commit to measure against that cannot be had."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """The commit to measure against: what was asked for, and the commit it stands for."""
+
+    asked: str
+    commit: str
+
+    def __str__(self) -> str:
+        return f"{self.asked} ({self.commit[:10]})"
+
+
+def resolve(root: Path, ref: str, package: str) -> Base:
+    """The commit of a branch, tag or commit name, or HEAD for `+`; RefError in one line if it cannot serve as base."""
+    if _git(root, "rev-parse", "--is-inside-work-tree").returncode:
+        raise RefError(f"--against {ref}: {root} is in no git repository")
+    found = _git(root, "rev-parse", "--verify", "--quiet", f"{'HEAD' if ref == '+' else ref}^{{commit}}")
+    if found.returncode:
+        shallow = _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        hint = "this clone is shallow: git fetch --unshallow" if shallow else "expected a branch, tag or commit"
+        raise RefError(f"--against {ref}: no such commit here; {hint}")
+    commit = found.stdout.decode().strip()
+    if _git(root, "cat-file", "-e", f"{commit}:{_prefix(root)}{package}/__init__.py").returncode:
+        raise RefError(f"--against {ref}: commit {commit[:10]} has no package {package}/")
+    return Base(ref, commit)
+
+
+def lay_out(root: Path, base: Base, package: str, folder: Path) -> dict[str, tuple[str, ...]]:
+    """Write COPIES packages of each arm into `folder`; returns their names by arm.
+
+    `head` is the working tree as it is now, `base` and `control` are both the commit. Tree and index are left alone.
+    """
+    archive = _git(root, "archive", "--format=tar", base.commit, package)
+    if archive.returncode:
+        raise RefError(f"--against {base.asked}: git archive failed: {archive.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder / "base-tree", filter="data")
+    trees = {"base": folder / "base-tree" / package, "control": folder / "base-tree" / package, "head": root / package}
+    names = {arm: tuple(f"kernelgate_{arm}_{copy}" for copy in range(COPIES)) for arm in ARMS}
+    for arm, packages in names.items():
+        for name in packages:
+            shutil.copytree(trees[arm], folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return names
+
+
+def changed_files(root: Path, base: Base, package: str) -> set[str]:
+    """Files of the package that differ from the commit or are new, as paths below the package."""
+    differing = _git(root, "diff", "--name-only", "--relative", base.commit, "--", package)
+    new = _git(root, "ls-files", "--others", "--exclude-standard", "--", package)
+    lines = (differing.stdout + new.stdout).decode().splitlines()
+    return {line.removeprefix(f"{package}/") for line in lines}
+
+
+def _prefix(root: Path) -> str:
+    return _git(root, "rev-parse", "--show-prefix").stdout.decode().strip()
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)

@@ -1,0 +1,151 @@
+"""`pytest --against REF`: the collected benchmarks are measured by the gate, and each test reports its verdict."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from . import gate_report, threads
+from .against import Base, RefError, changed_files, lay_out, resolve
+from .gate import Gate, Outcome
+from .imports import closure
+from .journal import Journal, JournalError
+from .pairing import Row
+from .verdict import Verdict
+
+
+class GatePlugin:
+    """Registered when there is something to compare with."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.package: str = config.getini("kernels")
+        self.root = config.rootpath
+        try:
+            self.base: Base = resolve(self.root, config.getoption("against"), self.package)
+        except RefError as error:
+            raise pytest.UsageError(str(error)) from None
+        self.outcomes: dict[str, Outcome] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave the benchmarks, and with `--changed` those whose files are not the base's."""
+        kept = [item for item in items if "measure" in getattr(item, "fixturenames", ())]
+        if self.config.getoption("changed"):
+            touched = self._touched()
+            kept = [item for item in kept if (row_of(item).kernel, row_of(item).impl) in touched]
+        self.config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+        for item in items:
+            item.add_marker(pytest.mark.filterwarnings("ignore:Benchmark fixture was not used"))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Measure, before the tests report what came of it."""
+        if session.testsfailed or self.config.option.collectonly:
+            return
+        rows = [row_of(item) for item in session.items]
+        with tempfile.TemporaryDirectory(prefix="kernelgate-") as folder:
+            try:
+                packages = lay_out(self.root, self.base, self.package, Path(folder))
+                journal = self._journal(rows)
+            except (RefError, JournalError) as error:
+                raise pytest.UsageError(str(error)) from None
+            there = implementations(Path(folder) / packages["base"][0])
+            here = implementations(self.root / self.package)
+            margin = self.config.getoption("margin")
+            known = [row for row in rows if (row.kernel, row.impl) in there]
+            gate = Gate(
+                folder=Path(folder),
+                packages=packages,
+                margins={str(row): margin for row in known},
+                journal=journal,
+                threads=threads.available(),
+                budget=self.config.getoption("budget"),
+                progress=self._progress,
+            )
+            try:
+                self.outcomes = gate.run(known)
+            finally:
+                journal.close()
+        for row in rows:
+            if row not in known:
+                self.outcomes[str(row)] = Outcome(str(row), Verdict.NEW, margin, reason=f"not at {self.base}")
+        for kernel, impl in sorted(there - here):
+            name = f"{kernel}-{impl}"
+            self.outcomes[name] = Outcome(name, Verdict.MISSING, margin, reason=f"at {self.base}, not here")
+
+    def report(self, item: pytest.Item) -> None:
+        """Fail the test if the gate found its row slower."""
+        outcome = self.outcomes[str(row_of(item))]
+        if outcome.verdict is Verdict.FAIL:
+            pytest.fail(gate_report.sentence(outcome, self.base), pytrace=False)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        folder = self.config.getoption("gate_report")
+        if folder is not None and self.outcomes:
+            gate_report.write(folder, self.base, list(self.outcomes.values()))
+        strict = self.config.getoption("strict_gate") and exitstatus == pytest.ExitCode.OK
+        undecided = {Verdict.INCONCLUSIVE, Verdict.MISSING, Verdict.INVALID}
+        if strict and any(outcome.verdict in undecided for outcome in self.outcomes.values()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.outcomes:
+            terminalreporter.section(f"kernelgate: head against {self.base}")
+            verbose = self.config.getoption("verbose") > 0
+            for line in gate_report.table(list(self.outcomes.values()), verbose):
+                terminalreporter.write_line(line)
+
+    def _journal(self, rows: list[Row]) -> Journal:
+        path = self.config.rootpath / ".kernelgate" / "journal.jsonl"
+        head = sorted(changed_files(self.root, self.base, self.package))
+        comparison = {"base": self.base.commit, "changed": head, "rows": sorted(map(str, rows))}
+        return Journal(path, comparison, self.config.getoption("resume"))
+
+    def _touched(self) -> set[tuple[str, str]]:
+        """Kernel and implementation of every file that is changed, or imports one that is, or whose contract is."""
+        package = self.root / self.package
+        changed = {package / name for name in changed_files(self.root, self.base, self.package)}
+        return {
+            (kernel, impl)
+            for kernel, impl in implementations(package)
+            if changed
+            & (closure(package, package / kernel / f"{impl}.py") | closure(package, package / kernel / "spec.py"))
+        }
+
+    def _progress(self, text: str) -> None:
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and sys.stdout.isatty():
+            reporter.rewrite(text, erase=True)
+        elif reporter is not None and text.endswith(", 0 left"):
+            reporter.write_line(text)
+
+
+def row_of(item: pytest.Item) -> Row:
+    """The names in a benchmark's id."""
+    from .plugin import operation_of
+
+    parameters = item.callspec.params  # type: ignore[attr-defined]
+    operation = operation_of(item.function, item.get_closest_marker("subjects"))  # type: ignore[attr-defined]
+    return Row(
+        operation=operation, **{name: parameters[name] for name in ("kernel", "impl", "case", "dtype", "device")}
+    )
+
+
+def implementations(package: Path) -> set[tuple[str, str]]:
+    """Kernel and implementation of each file of the package on disk."""
+    return set(_implementations(package))
+
+
+def _implementations(package: Path) -> Iterator[tuple[str, str]]:
+    for spec in package.glob("*/spec.py"):
+        for file in spec.parent.glob("*.py"):
+            if file.stem not in ("spec", "__init__"):
+                yield spec.parent.name, file.stem

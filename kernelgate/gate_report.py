@@ -1,0 +1,126 @@
+"""What the gate found, for people and for programs: a sentence, a table, `gate.md` and `gate.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from .against import Base
+from .gate import Outcome
+from .table import duration
+from .verdict import Verdict
+
+SCHEMA = 1
+ORDER = list(Verdict)
+HEADINGS = ("verdict", "row", "base", "ratio", "99 % interval", "would see", "control")
+
+
+def sentence(outcome: Outcome, base: Base) -> str:
+    """One row's verdict in a sentence."""
+    if outcome.head is None or outcome.control is None:
+        return f"{outcome.row}: {outcome.verdict}, {outcome.reason}"
+    low, high = outcome.head.interval()
+    return (
+        f"{outcome.row}: {outcome.verdict}, {outcome.head.ratio - 1:+.1%} against {base} "
+        f"(99 % interval {low - 1:+.1%} to {high - 1:+.1%}, margin {outcome.margin:.1%}, "
+        f"{len(outcome.head.ratios)} processes; the same code against itself {outcome.control.ratio - 1:+.1%})"
+    )
+
+
+def severity(outcome: Outcome) -> tuple[int, float, str]:
+    """Sorts the worst first."""
+    return ORDER.index(outcome.verdict), -(outcome.head.ratio if outcome.head else 0.0), outcome.row
+
+
+def cells(outcome: Outcome) -> tuple[str, ...]:
+    """A row of the table as text."""
+    if outcome.head is None or outcome.control is None:
+        return (str(outcome.verdict), outcome.row, "", "", outcome.reason, "", "")
+    low, high = outcome.head.interval()
+    return (
+        str(outcome.verdict),
+        outcome.row,
+        duration(outcome.base_seconds or 0.0),
+        f"{outcome.head.ratio:.3f}",
+        f"{low:.3f} to {high:.3f}",
+        f"{outcome.head.detectable(outcome.margin):+.1%}",
+        f"{outcome.control.ratio:.3f}",
+    )
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many rows of each verdict, and how the same code fared against itself."""
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    controls = [outcome for outcome in outcomes if outcome.control is not None]
+    alarms = sum(outcome.control.chance_if_unchanged(outcome.margin) < 0.01 for outcome in controls if outcome.control)
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+    return f"{told}; control against base: {alarms} of {len(controls)} over the margin at 1 %"
+
+
+def table(outcomes: Sequence[Outcome], verbose: bool) -> Iterator[str]:
+    """Lines for the terminal, the worst first; rows that passed only if `verbose`."""
+    shown = [outcome for outcome in sorted(outcomes, key=severity) if verbose or outcome.verdict is not Verdict.PASS]
+    rows = [HEADINGS, *map(cells, shown)] if shown else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield summary(outcomes)
+
+
+def write(folder: Path, base: Base, outcomes: Sequence[Outcome]) -> None:
+    """`gate.json` and `gate.md` in `folder`, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ordered = sorted(outcomes, key=severity)
+    document = {"schema": SCHEMA, "base": base.commit, "asked": base.asked, "rows": [as_json(row) for row in ordered]}
+    replace(folder / "gate.json", json.dumps(document, indent=1) + "\n")
+    replace(folder / "gate.md", markdown(base, ordered))
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """One row for programs: log-ratios a process, from which everything else can be computed again."""
+    return {
+        "row": outcome.row,
+        "verdict": str(outcome.verdict),
+        "margin": outcome.margin,
+        "reason": outcome.reason,
+        "base_seconds": outcome.base_seconds,
+        "head": list(outcome.head.ratios) if outcome.head else [],
+        "control": list(outcome.control.ratios) if outcome.control else [],
+    }
+
+
+def markdown(base: Base, ordered: Sequence[Outcome]) -> str:
+    """The summary of a pull request: what matters as a table, what passed folded away."""
+    worth = [outcome for outcome in ordered if outcome.verdict is not Verdict.PASS]
+    passed = [outcome for outcome in ordered if outcome.verdict is Verdict.PASS]
+    parts = [f"### Head against {base}", "", summary(ordered), ""]
+    if worth:
+        parts += [*_markdown_table(worth), ""]
+    if passed:
+        parts += [
+            f"<details><summary>{len(passed)} passed</summary>",
+            "",
+            *_markdown_table(passed),
+            "",
+            "</details>",
+            "",
+        ]
+    return "\n".join(parts)
+
+
+def _markdown_table(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    yield f"| {' | '.join(HEADINGS)} |"
+    yield f"|{' --- |' * len(HEADINGS)}"
+    for outcome in outcomes:
+        yield f"| {' | '.join(cells(outcome))} |"
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

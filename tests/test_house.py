@@ -1,0 +1,110 @@
+"""The rules of the house: what may import what, what collecting costs, and that one file adds an implementation."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kernelgate.kernel import BACKENDS, backend_of, discover
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "impls").rglob("*.py"))
+SHARED = {"numpy", "ml_dtypes", "jaxtyping"}
+
+
+def imports(file):
+    """Top-level names of the modules that a file imports absolutely, and whether inside a function."""
+    tree = ast.parse(file.read_text())
+    outermost = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module]
+        else:
+            continue
+        for name in names:
+            yield name.partition(".")[0], id(node) in outermost
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_kernels_import_their_siblings_relatively_and_never_pickle(file):
+    names = {name for name, _ in imports(file)}
+    assert not names & {"impls", "pickle", "pytest", "torch"}
+    assert file.name == "spec.py" or "kernelgate" not in names, "only spec files import the vocabulary"
+
+
+@pytest.mark.parametrize(
+    ("folder", "implementation"),
+    [(folder, name) for folder in discover("impls").values() for name in folder.implementations],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_an_implementation_imports_its_backend_and_nothing_else(folder, implementation):
+    file = ROOT / "impls" / folder.name / f"{implementation}.py"
+    allowed = SHARED | set(BACKENDS[backend_of(implementation)].requires) | set(sys.stdlib_module_names)
+    assert {name for name, _ in imports(file)} <= allowed
+
+
+def test_collecting_imports_neither_jax_nor_numba():
+    script = (
+        "import sys, pytest\n"
+        "code = pytest.main(['--collect-only', '-q', '--backend', 'reference', '--benchmark-disable'])\n"
+        "heavy = {'jax', 'numba', 'torch', 'transformers', 'sentencepiece'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else code)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr + run.stdout[-2000:]
+
+
+def test_the_vocabulary_needs_neither_pytest_numba_nor_jax():
+    script = "import sys, kernelgate.kernel; sys.exit(str({'pytest', 'numba', 'jax'} & set(sys.modules) or '') or 0)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """A copy of the house, to add a file to."""
+    copy = tmp_path_factory.mktemp("house")
+    shutil.copytree(ROOT / "impls", copy / "impls", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests", copy / "tests", ignore=shutil.ignore_patterns("__pycache__", "test_house.py"))
+    for name in ("pyproject.toml", "conftest.py"):
+        shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+def run_in(house, body, *arguments):
+    reference = (house / "impls" / "rope" / "reference.py").read_text()
+    signature, _, right = reference.partition('"""\n    wide')
+    (house / "impls" / "rope" / "numpy_copy.py").write_text(
+        f'{signature}"""\n    {body}\n' if body else signature + '"""\n    wide' + right
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "numpy_copy", "--backend", "numpy"]
+    return subprocess.run([*command, *arguments], cwd=house, capture_output=True, text=True, timeout=300)
+
+
+def test_one_file_adds_an_implementation(house):
+    run = run_in(house, "", "tests/test_equivalence.py", "tests/test_laws.py", "--benchmark-disable", "-v")
+    assert run.returncode == 0, run.stdout
+    for expected in ("test_kernel[rope-numpy_copy-f32-cpu]", "test_rope_keeps_norms[rope-numpy_copy-bf16-cpu]"):
+        assert expected in run.stdout
+    listed = run_in(house, "", "tests/test_speed.py", "--collect-only", "-q").stdout
+    assert "test_kernel[rope-numpy_copy-stories15M-prefill-256-f32-cpu]" in listed
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("return np.zeros_like(x)", "off by"),
+        ("a, b = np.split(x, 2, axis=-1); c = cos[:, None]; return np.concatenate([a * c, b * c], -1)", "off by"),
+        ("return x.astype(np.float64)", "float64"),
+    ],
+    ids=["zeros", "ignores sin", "answers in float64"],
+)
+def test_a_wrong_file_is_rejected(house, body, complaint):
+    run = run_in(house, body, "tests/test_equivalence.py", "--benchmark-disable")
+    assert run.returncode == 1
+    assert complaint in run.stdout
+    assert "2 failed" in run.stdout

@@ -1,0 +1,120 @@
+"""The measuring of one benchmark: what it warms, pairs, counts and refuses. No clock is trusted here but a false one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernelgate import limits, timing
+from kernelgate.compilation import compilation
+from kernelgate.devices import installed
+from kernelgate.kernel import BACKENDS, Work
+from kernelgate.memory import peak_memory
+
+
+class FalseClock:
+    """A clock that only calls and sleeps move."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def call(self, *durations):
+        """A function that takes the given seconds in turn, the last ones for ever."""
+        calls = iter(durations)
+        last = durations[-1]
+
+        def called():
+            self.now += next(calls, last)
+
+        return called
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    false = FalseClock()
+    monkeypatch.setattr(timing, "time", false)
+    return false
+
+
+@pytest.mark.parametrize("quick", [1e-6, 3e-4, 0.1])
+def test_the_ratio_of_a_pair_is_that_of_their_seconds(clock, quick):
+    assert timing.paired_ratio(clock.call(3 * quick), clock.call(quick)) == pytest.approx(3)
+
+
+def test_one_disturbed_block_does_not_move_the_ratio(clock):
+    disturbed = clock.call(*[1e-3] * 20, 5.0, 1e-3)
+    assert timing.paired_ratio(disturbed, clock.call(1e-3)) == pytest.approx(1)
+
+
+def test_a_block_fills_its_time_even_if_the_first_call_is_slow(clock):
+    assert timing.calls_in_a_block(clock.call(1.0, 1e-5)) == 1
+    assert timing.calls_in_a_block(clock.call(1e-3, 1e-5)) == 200
+
+
+def test_warming_up_goes_on_for_its_time(clock):
+    timing.warm_up(clock.call(1e-3))
+    assert clock.now >= timing.WARM_SECONDS
+
+
+@given(flops=st.floats(1, 1e12), size=st.floats(1, 1e12))
+def test_the_floor_is_the_slower_of_bytes_and_flops(flops, size):
+    machine = limits.Limits({1 << 20: 100.0, 1 << 25: 50.0, 1 << 27: 10.0}, {"f32": 7.0})
+    bandwidth = 100.0 if size <= 1 << 20 else 50.0 if size <= 1 << 25 else 10.0
+    assert machine.floor(Work(flops, size), "f32") == max(size / bandwidth, flops / 7.0)
+
+
+def test_the_limits_of_this_machine_make_sense():
+    machine = limits.measure("cpu")
+    rates = [machine.bandwidth[size] for size in sorted(machine.bandwidth)]
+    assert rates == sorted(rates, reverse=True)
+    assert machine.peak["f32"] > machine.peak["f64"] > 1e9
+    assert machine.peak["bf16"] >= machine.peak["f32"]
+
+
+def test_peak_memory_sees_what_was_allocated_and_freed():
+    facts = {}
+    with peak_memory(facts):
+        block = bytearray(64 << 20)
+        block[:: 4096] = b"x" * len(block[:: 4096])
+        del block
+    assert facts["peak_memory_bytes"] >= 60 << 20
+
+
+@pytest.mark.skipif(not installed("jax"), reason="needs jax")
+def test_jax_compilations_are_counted_and_timed_apart():
+    import jax
+    import jax.numpy as jnp
+
+    program = jax.jit(lambda x: jnp.sin(x) * 2)
+    value = jnp.arange(7.0)
+    first, second = {}, {}
+    with compilation(BACKENDS["jax"], first):
+        program(value).block_until_ready()
+    with compilation(BACKENDS["jax"], second):
+        program(value).block_until_ready()
+    assert first["compilations"] == 1
+    assert min(first["trace_s"], first["lower_s"], first["compile_s"], first["first_run_s"]) > 0
+    assert first["first_call_s"] >= first["trace_s"] + first["lower_s"] + first["compile_s"]
+    assert second["compilations"] == 0
+    assert "compile_s" not in second
+
+
+@pytest.mark.skipif(not installed("numba"), reason="needs numba")
+def test_numba_compilations_are_counted_and_timed():
+    from numba import njit
+
+    inner = njit(lambda x: x + 1)
+    outer = njit(lambda x: inner(x) * 2)
+    first, second = {}, {}
+    with compilation(BACKENDS["numba"], first):
+        outer(1.0)
+    with compilation(BACKENDS["numba"], second):
+        outer(1.0)
+    assert first["compilations"] == 1  # the callee is compiled within its caller's
+    assert first["first_call_s"] >= first["compile_s"] > 0
+    assert second["compilations"] == 0
