@@ -68,10 +68,7 @@ class GatePlugin:
                 budget=self.config.getoption("budget"),
                 progress=self._progress,
             )
-            try:
-                self.outcomes = gate.run(known)
-            finally:
-                journal.close()
+            self.outcomes = gate.run(known)
         for row in rows:
             if row not in known:
                 self.outcomes[str(row)] = Outcome(str(row), Verdict.NEW, margin, reason=f"not at {self.base}")

@@ -22,8 +22,9 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         if resume:
             self.lines = list(self._read(comparison))
-        self._file = path.open("a" if resume else "w", encoding="utf-8")
-        if not resume or path.stat().st_size == 0:
+        else:
+            path.write_text("", encoding="utf-8")
+        if path.stat().st_size == 0:
             self._write({"comparison": comparison})
 
     def add(self, line: dict[str, Any]) -> None:
@@ -34,13 +35,11 @@ class Journal:
         """The rows that this process of this stage has measured."""
         return {line["row"] for line in self.lines if (line["stage"], line["process"]) == (stage, process)}
 
-    def close(self) -> None:
-        self._file.close()
-
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def _read(self, comparison: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if not self.path.exists():

@@ -168,7 +168,8 @@ def measure(request: pytest.FixtureRequest, subject: Subject, case: str, benchma
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """In a verbose run, the figures of each benchmark as it passes: the progress of a long run."""
-    facts: Any = dict(report.user_properties).get("kernelgate")
+    # A report of collecting has no properties.
+    facts: Any = dict(getattr(report, "user_properties", ())).get("kernelgate")
     if facts is None or report.when != "call" or not report.passed:
         return None
     from .table import brief

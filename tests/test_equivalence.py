@@ -5,3 +5,15 @@ from kernelgate.equivalence import prove
 
 def test_kernel(subject):
     prove(subject)
+
+
+def test_prefill(subject):
+    prove(subject)
+
+
+def test_decode(subject):
+    prove(subject)
+
+
+def test_generate(subject):
+    prove(subject)

@@ -21,3 +21,15 @@ def reject_all(subject):
 
 def test_kernel(subject):
     reject_all(subject)
+
+
+def test_prefill(subject):
+    reject_all(subject)
+
+
+def test_decode(subject):
+    reject_all(subject)
+
+
+def test_generate(subject):
+    reject_all(subject)

@@ -5,3 +5,16 @@ import pytest
 
 def test_kernel(measure):
     measure()
+
+
+def test_prefill(measure):
+    measure()
+
+
+def test_decode(measure):
+    measure()
+
+
+@pytest.mark.benchmark(min_rounds=2)
+def test_generate(measure):
+    measure()

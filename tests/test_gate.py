@@ -1,0 +1,115 @@
+"""Which rows the gate measures how often, on measurements made up so that the truth is known."""
+
+import math
+import zlib
+
+import numpy as np
+import pytest
+
+from kernelgate.gate import CONFIRMING, SCREENING, Gate
+from kernelgate.journal import Journal, JournalError
+from kernelgate.pairing import Row
+from kernelgate.verdict import Verdict
+
+
+def row(name):
+    return Row(name, "kernel", "numpy_plain", "case", "f32", "cpu")
+
+
+class FalseGate(Gate):
+    """A gate whose processes draw their ratios: `slowdowns` and `drifts` of head and control, noise between processes."""
+
+    def __init__(self, folder, slowdowns, *, drifts=None, noise=0.01, seed=0, resume=False, dies=(), killed_after=None):
+        self.rows = {str(row(name)): row(name) for name in slowdowns}
+        super().__init__(
+            folder=folder,
+            packages={},
+            margins=dict.fromkeys(self.rows, 0.01),
+            journal=Journal(folder / "journal.jsonl", {"rows": sorted(self.rows)}, resume),
+            threads=1,
+            budget=math.inf,
+        )
+        self.slowdowns, self.drifts, self.noise, self.seed = slowdowns, drifts or {}, noise, seed
+        self.dies, self.killed_after, self.measured = dies, killed_after, []
+
+    def _process(self, stage, process, rows):
+        for one in rows:
+            if len(self.measured) == self.killed_after:
+                raise KeyboardInterrupt
+            self.measured.append((stage, process, one.kernel))
+            if one.kernel in self.dies:
+                yield {"row": str(one), "problem": "head: ValueError: no"}
+                continue
+            rng = np.random.default_rng([self.seed, stage == "confirm", process, zlib.crc32(one.kernel.encode())])
+            head = math.log1p(self.slowdowns[one.kernel]) + rng.normal(0, self.noise)
+            control = self.drifts.get(one.kernel, 0.0) + rng.normal(0, self.noise)
+            yield {"row": str(one), "base_seconds": 1e-3, "head": [head] * 5, "control": [control] * 5}
+
+    def verdicts(self):
+        return {name.partition("-")[0]: outcome.verdict for name, outcome in self.run(self.rows.values()).items()}
+
+
+def test_unchanged_code_never_fails_in_a_hundred_suites(tmp_path):
+    for seed in range(100):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        verdicts = FalseGate(folder, {f"k{n}": 0.0 for n in range(30)}, noise=0.02, seed=seed).verdicts()
+        assert Verdict.FAIL not in verdicts.values()
+
+
+@pytest.mark.parametrize(("slowdown", "share"), [(0.03, 0.8), (0.05, 0.95), (0.1, 1.0)])
+def test_planted_slowdowns_are_found(tmp_path, slowdown, share):
+    verdicts = FalseGate(tmp_path, {f"k{n}": slowdown for n in range(40)}, noise=0.012).verdicts()
+    assert np.mean([verdict is Verdict.FAIL for verdict in verdicts.values()]) >= share
+
+
+def test_one_slow_row_among_many(tmp_path):
+    slowdowns = {f"k{n}": 0.0 for n in range(30)} | {"slow": 0.05}
+    verdicts = FalseGate(tmp_path, slowdowns).verdicts()
+    assert verdicts.pop("slow") is Verdict.FAIL
+    assert set(verdicts.values()) <= {Verdict.PASS, Verdict.INCONCLUSIVE}
+
+
+def test_what_is_quiet_is_screened_once_and_suspects_afresh(tmp_path):
+    gate = FalseGate(tmp_path, {"quiet": 0.0, "slow": 0.2}, noise=0.001)
+    gate.verdicts()
+    assert {process for stage, process, name in gate.measured if name == "quiet"} == set(range(SCREENING[0]))
+    confirmed = [process for stage, process, name in gate.measured if (stage, name) == ("confirm", "slow")]
+    assert confirmed == list(range(CONFIRMING[0]))
+
+
+def test_a_row_whose_control_moves_is_invalid_and_not_red(tmp_path):
+    verdicts = FalseGate(tmp_path, {"row": 0.1}, drifts={"row": 0.1}, noise=0.002).verdicts()
+    assert verdicts == {"row": Verdict.INVALID}
+
+
+def test_code_that_raises_on_head_fails_and_says_why(tmp_path):
+    gate = FalseGate(tmp_path, {"broken": 0.0, "fine": 0.0}, dies=("broken",), noise=0.001)
+    outcomes = gate.run(gate.rows.values())
+    assert outcomes[str(row("broken"))].verdict is Verdict.FAIL
+    assert outcomes[str(row("broken"))].reason == "not comparable: head: ValueError: no"
+    assert outcomes[str(row("fine"))].verdict is Verdict.PASS
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    slowdowns = {"a": 0.0, "b": 0.05, "c": 0.0}
+    (tmp_path / "whole").mkdir()
+    whole = FalseGate(tmp_path / "whole", slowdowns)
+    verdicts = whole.verdicts()
+    killed = FalseGate(tmp_path, slowdowns, killed_after=7)
+    with pytest.raises(KeyboardInterrupt):
+        killed.verdicts()
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write('{"stage": "screen", "proc')  # the kill came in the middle of a line
+    resumed = FalseGate(tmp_path, slowdowns, resume=True)
+    assert resumed.verdicts() == verdicts
+    assert not set(killed.measured) & set(resumed.measured)
+    assert sorted(killed.measured + resumed.measured) == sorted(whole.measured)
+
+
+def test_a_journal_of_another_comparison_is_refused(tmp_path):
+    FalseGate(tmp_path, {"a": 0.0})
+    with pytest.raises(JournalError, match="run without --resume"):
+        FalseGate(tmp_path, {"b": 0.0}, resume=True)
+    with pytest.raises(JournalError, match="there is no journal"):
+        FalseGate(tmp_path / "elsewhere", {"a": 0.0}, resume=True)
