@@ -70,6 +70,22 @@ def changed_files(root: Path, base: Base, package: str) -> set[str]:
     return {line.removeprefix(f"{package}/") for line in lines}
 
 
+def changed_dependencies(root: Path, base: Base, lock: str) -> list[str]:
+    """`numpy 2.3.0 -> 2.4.0` for each pin of the lock file that is not the commit's."""
+    then = _pins(_git(root, "show", f"{base.commit}:{_prefix(root)}{lock}").stdout.decode())
+    now = _pins((root / lock).read_text(encoding="utf-8") if (root / lock).exists() else "")
+    return [
+        f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _pins(text: str) -> dict[str, str]:
+    pins = (line.partition("==") for line in text.splitlines() if "==" in line and not line.startswith("#"))
+    return {name.strip(): version.split(";")[0].strip() for name, _, version in pins}
+
+
 def _prefix(root: Path) -> str:
     return _git(root, "rev-parse", "--show-prefix").stdout.decode().strip()
 

@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from .journal import Journal
+from .machine import watched
 from .pairing import Job, Row
 from .verdict import FALSE_FAIL, Evidence, Verdict, judge, suspects, within
 
@@ -46,8 +47,10 @@ class Gate:
     journal: Journal
     threads: int
     budget: float
+    level: float = FALSE_FAIL
     progress: Callable[[str], None] = lambda text: None
     started: float = field(default_factory=time.monotonic)
+    look_started: float = 0.0
 
     def run(self, rows: Iterable[Row]) -> dict[str, Outcome]:
         """Screen all rows, measure suspects afresh, and say of each what holds."""
@@ -89,25 +92,32 @@ class Gate:
             heads = {name: head for name, (head, _) in evidence.items()}
             controls = {name: control for name, (_, control) in evidence.items()}
             # Each look spends its share of the chance of a false FAIL.
-            verdicts |= judge(heads, controls, self.margins, FALSE_FAIL / len(CONFIRMING))
+            verdicts |= judge(heads, controls, self.margins, self.level / len(CONFIRMING))
             rows = {name: row for name, row in rows.items() if verdicts.get(name) is Verdict.INCONCLUSIVE}
         return verdicts
 
     def _processes(self, stage: str, first: int, count: int, rows: Mapping[str, Row]) -> None:
+        self.look_started = time.monotonic()
         for process in range(first, first + count):
             if time.monotonic() - self.started > self.budget and process >= 2:
                 return
             done = self.journal.rows(stage, process)
             left = {name: row for name, row in rows.items() if name not in done}
             while left:
-                for line in self._process(stage, process, tuple(left.values())):
-                    left.pop(line["row"])
-                    self.journal.add({"stage": stage, "process": process, **line})
-                    self.progress(self._status(stage, process, len(rows), len(left)))
+                machine: dict[str, Any] = {}
+                with watched(machine):
+                    for line in self._process(stage, process, tuple(left.values())):
+                        left.pop(line["row"])
+                        self.journal.add({"stage": stage, "process": process, **line})
+                        self.progress(self._status(stage, process - first, count, len(rows), len(left)))
+                self.journal.add({"stage": stage, "process": process, "machine": machine})
 
-    def _status(self, stage: str, process: int, rows: int, left: int) -> str:
-        spent = time.monotonic() - self.started
-        return f"{stage} process {process + 1}: {rows - left}/{rows} rows, {spent:.0f} of {self.budget:.0f} s"
+    def _status(self, stage: str, process: int, count: int, rows: int, left: int) -> str:
+        """What is measured, and how long this look will take yet if it goes on as it did."""
+        done, spent = process * rows + rows - left, time.monotonic() - self.look_started
+        remaining = spent / done * (count * rows - done)
+        what = {"screen": "screening", "confirm": "measuring suspects afresh"}[stage]
+        return f"{what}: process {process + 1} of {count}, row {rows - left} of {rows}, {remaining:.0f} s left"
 
     def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Iterator[dict[str, Any]]:
         """The results of one fresh process as they come; of a row that kills it, that it does."""
@@ -143,7 +153,7 @@ class Gate:
         """Head's and control's log-ratios by row, a number a process, where there are two processes or more."""
         ratios: dict[str, tuple[list[float], list[float]]] = {}
         for line in self.journal.lines:
-            if line["stage"] == stage and "problem" not in line:
+            if line["stage"] == stage and "head" in line:
                 head, control = ratios.setdefault(line["row"], ([], []))
                 head.append(median(line["head"]))
                 control.append(median(line["control"]))
@@ -165,5 +175,5 @@ class Gate:
         head, control = evidence[name]
         if verdict is None:
             verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
-        seconds = [line["base_seconds"] for line in self.journal.lines if line["row"] == name]
+        seconds = [line["base_seconds"] for line in self.journal.lines if line.get("row") == name and "head" in line]
         return Outcome(name, verdict, margin, head, control, median(seconds))

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from . import gate_report, threads
-from .against import Base, RefError, changed_files, lay_out, resolve
+from .against import Base, RefError, changed_dependencies, changed_files, lay_out, resolve
 from .gate import Gate, Outcome
+from .gate_options import share
 from .imports import closure
 from .journal import Journal, JournalError
+from .machine import told
 from .pairing import Row
-from .verdict import Verdict
+from .plugin import SELECTION, operation_of
+from .verdict import FALSE_FAIL, Verdict
+
+SECONDS_A_LINE = 15
 
 
 class GatePlugin:
@@ -30,14 +36,18 @@ class GatePlugin:
         except RefError as error:
             raise pytest.UsageError(str(error)) from None
         self.outcomes: dict[str, Outcome] = {}
+        self.journal: Journal | None = None
+        self.told = 0.0
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave the benchmarks, and with `--changed` those whose files are not the base's."""
+        """Leave the benchmarks; with `--changed`, of files that are not the base's; with `--shard`, every so many."""
         kept = [item for item in items if "measure" in getattr(item, "fixturenames", ())]
         if self.config.getoption("changed"):
             touched = self._touched()
             kept = [item for item in kept if (row_of(item).kernel, row_of(item).impl) in touched]
+        number, count = self.config.getoption("shard")
+        kept = kept[number - 1 :: count]
         self.config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
         for item in items:
@@ -52,29 +62,32 @@ class GatePlugin:
         with tempfile.TemporaryDirectory(prefix="kernelgate-") as folder:
             try:
                 packages = lay_out(self.root, self.base, self.package, Path(folder))
-                journal = self._journal(rows)
+                self.journal = self._journal(rows)
             except (RefError, JournalError) as error:
                 raise pytest.UsageError(str(error)) from None
             there = implementations(Path(folder) / packages["base"][0])
             here = implementations(self.root / self.package)
-            margin = self.config.getoption("margin")
             known = [row for row in rows if (row.kernel, row.impl) in there]
             gate = Gate(
                 folder=Path(folder),
                 packages=packages,
-                margins={str(row): margin for row in known},
-                journal=journal,
+                margins={str(row): self._margin(row) for row in known},
+                journal=self.journal,
                 threads=threads.available(),
                 budget=self.config.getoption("budget"),
+                # Each shard spends its share of the whole suite's chance of a false FAIL.
+                level=FALSE_FAIL / self.config.getoption("shard")[1],
                 progress=self._progress,
             )
             self.outcomes = gate.run(known)
         for row in rows:
             if row not in known:
-                self.outcomes[str(row)] = Outcome(str(row), Verdict.NEW, margin, reason=f"not at {self.base}")
+                self.outcomes[str(row)] = Outcome(
+                    str(row), Verdict.NEW, self._margin(row), reason=f"not at {self.base}"
+                )
         for kernel, impl in sorted(there - here):
             name = f"{kernel}-{impl}"
-            self.outcomes[name] = Outcome(name, Verdict.MISSING, margin, reason=f"at {self.base}, not here")
+            self.outcomes[name] = Outcome(name, Verdict.MISSING, 0.0, reason=f"at {self.base}, not here")
 
     def report(self, item: pytest.Item) -> None:
         """Fail the test if the gate found its row slower."""
@@ -86,8 +99,8 @@ class GatePlugin:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         folder = self.config.getoption("gate_report")
         if folder is not None and self.outcomes:
-            gate_report.write(folder, self.base, list(self.outcomes.values()))
-        strict = self.config.getoption("strict_gate") and exitstatus == pytest.ExitCode.OK
+            gate_report.write(folder, self._report())
+        strict = self.config.getoption("gate_strict") and exitstatus == pytest.ExitCode.OK
         undecided = {Verdict.INCONCLUSIVE, Verdict.MISSING, Verdict.INVALID}
         if strict and any(outcome.verdict in undecided for outcome in self.outcomes.values()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -97,8 +110,13 @@ class GatePlugin:
         if self.outcomes:
             terminalreporter.section(f"kernelgate: head against {self.base}")
             verbose = self.config.getoption("verbose") > 0
-            for line in gate_report.table(list(self.outcomes.values()), verbose):
+            for line in gate_report.table(self._report(), verbose):
                 terminalreporter.write_line(line)
+
+    def _margin(self, row: Row) -> float:
+        asked = self.config.getoption("margin")
+        own = self.config.stash[SELECTION].folders[row.kernel].operations[row.operation].margin
+        return next(margin for margin in (asked, own, share(self.config.getini("margin"))) if margin is not None)
 
     def _journal(self, rows: list[Row]) -> Journal:
         path = self.config.rootpath / ".kernelgate" / "journal.jsonl"
@@ -117,18 +135,26 @@ class GatePlugin:
             & (closure(package, package / kernel / f"{impl}.py") | closure(package, package / kernel / "spec.py"))
         }
 
+    def _report(self) -> gate_report.Report:
+        notes = []
+        if changed := changed_dependencies(self.root, self.base, self.config.getini("lock")):
+            notes.append(f"both sides ran with head's dependencies, though the lock file changed: {', '.join(changed)}")
+        if self.journal and (machine := told([line["machine"] for line in self.journal.lines if "machine" in line])):
+            notes.append(machine)
+        return gate_report.Report(self.base, tuple(self.outcomes.values()), tuple(notes))
+
     def _progress(self, text: str) -> None:
+        """On a terminal a line that changes; in a log a line now and then."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and sys.stdout.isatty():
             reporter.rewrite(text, erase=True)
-        elif reporter is not None and text.endswith(", 0 left"):
+        elif reporter is not None and time.monotonic() - self.told > SECONDS_A_LINE:
+            self.told = time.monotonic()
             reporter.write_line(text)
 
 
 def row_of(item: pytest.Item) -> Row:
     """The names in a benchmark's id."""
-    from .plugin import operation_of
-
     parameters = item.callspec.params  # type: ignore[attr-defined]
     operation = operation_of(item.function, item.get_closest_marker("subjects"))  # type: ignore[attr-defined]
     return Row(

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,31 @@ from .verdict import Verdict
 SCHEMA = 1
 ORDER = list(Verdict)
 HEADINGS = ("verdict", "row", "base", "ratio", "99 % interval", "would see", "control")
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a comparison came to; `notes` are about the run as a whole."""
+
+    base: Base
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ordered(self) -> list[Outcome]:
+        """The worst first."""
+        return sorted(self.outcomes, key=severity)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """`gate.json`."""
+        return {
+            "schema": SCHEMA,
+            "base": self.base.commit,
+            "asked": self.base.asked,
+            "notes": list(self.notes),
+            "rows": [as_json(outcome) for outcome in self.ordered],
+        }
 
 
 def sentence(outcome: Outcome, base: Base) -> str:
@@ -61,23 +87,21 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return f"{told}; control against base: {alarms} of {len(controls)} over the margin at 1 %"
 
 
-def table(outcomes: Sequence[Outcome], verbose: bool) -> Iterator[str]:
+def table(report: Report, verbose: bool) -> Iterator[str]:
     """Lines for the terminal, the worst first; rows that passed only if `verbose`."""
-    shown = [outcome for outcome in sorted(outcomes, key=severity) if verbose or outcome.verdict is not Verdict.PASS]
+    shown = [outcome for outcome in report.ordered if verbose or outcome.verdict is not Verdict.PASS]
     rows = [HEADINGS, *map(cells, shown)] if shown else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield summary(outcomes)
+    yield from (summary(report.outcomes), *report.notes)
 
 
-def write(folder: Path, base: Base, outcomes: Sequence[Outcome]) -> None:
+def write(folder: Path, report: Report) -> None:
     """`gate.json` and `gate.md` in `folder`, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    ordered = sorted(outcomes, key=severity)
-    document = {"schema": SCHEMA, "base": base.commit, "asked": base.asked, "rows": [as_json(row) for row in ordered]}
-    replace(folder / "gate.json", json.dumps(document, indent=1) + "\n")
-    replace(folder / "gate.md", markdown(base, ordered))
+    replace(folder / "gate.json", json.dumps(report.document, indent=1) + "\n")
+    replace(folder / "gate.md", markdown(report))
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -93,11 +117,13 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def markdown(base: Base, ordered: Sequence[Outcome]) -> str:
+def markdown(report: Report) -> str:
     """The summary of a pull request: what matters as a table, what passed folded away."""
-    worth = [outcome for outcome in ordered if outcome.verdict is not Verdict.PASS]
-    passed = [outcome for outcome in ordered if outcome.verdict is Verdict.PASS]
-    parts = [f"### Head against {base}", "", summary(ordered), ""]
+    worth = [outcome for outcome in report.ordered if outcome.verdict is not Verdict.PASS]
+    passed = [outcome for outcome in report.ordered if outcome.verdict is Verdict.PASS]
+    parts = [f"### Head against {report.base}", "", summary(report.outcomes), ""]
+    for note in report.notes:
+        parts += [note, ""]
     if worth:
         parts += [*_markdown_table(worth), ""]
     if passed:

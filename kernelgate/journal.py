@@ -33,7 +33,8 @@ class Journal:
 
     def rows(self, stage: str, process: int) -> set[str]:
         """The rows that this process of this stage has measured."""
-        return {line["row"] for line in self.lines if (line["stage"], line["process"]) == (stage, process)}
+        lines = (line for line in self.lines if (line["stage"], line["process"]) == (stage, process))
+        return {line["row"] for line in lines if "row" in line}
 
     def _write(self, line: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:

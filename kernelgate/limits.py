@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from .arrays import aligned
 from .devices import installed, jax_device
 from .kernel import DTYPES, Work
 from .threads import available
+
+Key = TypeVar("Key", int, str)
 
 PROBE_SECONDS = 0.03
 REPEATS = 3
@@ -45,6 +47,18 @@ def measure(device: str) -> Limits:
     if device not in _known:
         _known[device] = _measure_cpu() if device == "cpu" else _measure_accelerator(device)
     return _known[device]
+
+
+def measure_again(device: str) -> Limits:
+    """The best of before and now: called when something ran faster than the limits, so a probe was disturbed."""
+    before = _known.pop(device)
+    now = measure(device)
+    _known[device] = Limits(_best_of(before.bandwidth, now.bandwidth), _best_of(before.peak, now.peak))
+    return _known[device]
+
+
+def _best_of(before: Mapping[Key, float], now: Mapping[Key, float]) -> dict[Key, float]:
+    return {key: max(before[key], now[key]) for key in before}
 
 
 def measured() -> dict[str, Any]:

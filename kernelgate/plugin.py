@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import numba_cache, threads
+from . import gate_options, numba_cache, threads
 
 if TYPE_CHECKING:
     from .gate_plugin import GatePlugin
@@ -25,16 +25,6 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _share(text: str) -> float:
-    """`3%` or `2.5` in per cent."""
-    return float(text.removesuffix("%")) / 100
-
-
-def _seconds(text: str) -> float:
-    """`90`, `90s` or `10m`."""
-    return float(text.removesuffix("m")) * 60 if text.endswith("m") else float(text.removesuffix("s"))
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kernelgate")
     group.addoption(
@@ -47,16 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", type=_names, default=["cpu"], metavar="NAMES", help="devices to run on, of cpu,gpu,tpu")
     group.addoption("--threads", type=int, metavar="N", help="threads for every library (default: one a processor)")
     group.addoption("--heavy", action="store_true", help="time the large cases as well")
-    gate = parser.getgroup("kernelgate: against another commit")
-    gate.addoption("--against", metavar="REF", help="judge the benchmarks against a branch, tag, commit, or + for HEAD")
-    gate.addoption(
-        "--margin", type=_share, default=0.01, metavar="PERCENT", help="slowdown to put up with (default: 1%%)"
-    )
-    gate.addoption("--budget", type=_seconds, default=600.0, metavar="TIME", help="time to decide in (default: 10m)")
-    gate.addoption("--changed", action="store_true", help="judge only what runs files that differ from REF's")
-    gate.addoption("--resume", action="store_true", help="go on where a killed run of the same comparison ended")
-    gate.addoption("--gate-report", type=Path, metavar="DIR", help="write gate.json and gate.md there")
-    gate.addoption("--strict-gate", action="store_true", help="exit 1 on INCONCLUSIVE, INVALID and MISSING too")
+    gate_options.add(parser)
     parser.addini("kernels", "the package whose folders hold the kernels", default="impls")
 
 

@@ -17,7 +17,7 @@ def row(name):
 
 
 class FalseGate(Gate):
-    """A gate whose processes draw their ratios: `slowdowns` and `drifts` of head and control, noise between processes."""
+    """A gate whose processes draw their ratios: `slowdowns` of head, `drifts` of control, noise between processes."""
 
     def __init__(self, folder, slowdowns, *, drifts=None, noise=0.01, seed=0, resume=False, dies=(), killed_after=None):
         self.rows = {str(row(name)): row(name) for name in slowdowns}

@@ -1,4 +1,4 @@
-"""The measuring of one benchmark: what it warms, pairs, counts and refuses. No clock is trusted here but a false one."""
+"""The measuring of one benchmark: what it warms, pairs, counts and refuses. The only clock trusted is a false one."""
 
 import pytest
 from hypothesis import given
@@ -76,11 +76,20 @@ def test_the_limits_of_this_machine_make_sense():
     assert machine.peak["bf16"] >= machine.peak["f32"]
 
 
+def test_limits_that_were_beaten_are_measured_again_and_never_lowered(monkeypatch):
+    disturbed = limits.Limits({1: 2.0, 10: 9.0}, {"f32": 5.0})
+    quiet = limits.Limits({1: 8.0, 10: 4.0}, {"f32": 7.0})
+    monkeypatch.setattr(limits, "_known", {"cpu": disturbed})
+    monkeypatch.setattr(limits, "_measure_cpu", lambda: quiet)
+    assert limits.measure_again("cpu") == limits.Limits({1: 8.0, 10: 9.0}, {"f32": 7.0})
+    assert limits.measure("cpu") == limits.measure_again("cpu")
+
+
 def test_peak_memory_sees_what_was_allocated_and_freed():
     facts = {}
     with peak_memory(facts):
         block = bytearray(64 << 20)
-        block[:: 4096] = b"x" * len(block[:: 4096])
+        block[::4096] = b"x" * len(block[::4096])
         del block
     assert facts["peak_memory_bytes"] >= 60 << 20
 
