@@ -1,0 +1,60 @@
+"""Shards merged into one report that decides for the whole."""
+
+import json
+
+import pytest
+
+from kernelgate.against import Base
+from kernelgate.gate import Outcome
+from kernelgate.gate_report import Report, write
+from kernelgate.merge import MergeError, main, merge
+from kernelgate.verdict import Evidence, Verdict
+
+SLOW, STILL = Evidence((0.1, 0.11, 0.1)), Evidence((0.0, 0.001, 0.0))
+BASE = Base("main", "c" * 40)
+
+
+def outcome(row, verdict=Verdict.PASS, head=STILL):
+    return Outcome(row, verdict, 0.01, head, STILL, 1e-3)
+
+
+def shard(folder, *outcomes, base=BASE, notes=()):
+    write(folder, Report(base, outcomes, notes))
+    return folder
+
+
+def test_the_whole_is_what_its_shards_are(tmp_path):
+    shards = [
+        shard(tmp_path / "1", outcome("a"), outcome("b", Verdict.FAIL, SLOW), notes=("a neighbour",)),
+        shard(tmp_path / "2", outcome("c"), notes=("a neighbour",)),
+    ]
+    report = merge(shards)
+    assert [one.row for one in report.ordered] == ["b", "a", "c"]
+    assert report.ordered[0] == outcome("b", Verdict.FAIL, SLOW)
+    assert report.notes == ("a neighbour",)
+    assert (report.base.asked, report.base.commit) == ("main", "c" * 40)
+
+
+def test_one_failed_row_decides(tmp_path, capsys):
+    good, bad = shard(tmp_path / "1", outcome("a")), shard(tmp_path / "2", outcome("b", Verdict.FAIL, SLOW))
+    assert main([good], tmp_path / "out") == 0
+    assert main([good, bad], tmp_path / "out") == 1
+    assert "FAIL" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "out" / "gate.json").read_text())["rows"]
+    assert [row["row"] for row in rows] == ["b", "a"]
+
+
+def test_what_every_shard_misses_is_told_once(tmp_path):
+    missing = Outcome("gone", Verdict.MISSING, 0.0, reason="at main, not here")
+    report = merge([shard(tmp_path / "1", missing, outcome("a")), shard(tmp_path / "2", missing)])
+    assert [one.row for one in report.ordered] == ["gone", "a"]
+
+
+def test_reports_that_do_not_belong_together_are_refused(tmp_path):
+    one = shard(tmp_path / "1", outcome("a"))
+    with pytest.raises(MergeError, match="a is in another report too"):
+        merge([one, shard(tmp_path / "2", outcome("a"))])
+    with pytest.raises(MergeError, match="expected one commit"):
+        merge([one, shard(tmp_path / "3", outcome("b"), base=Base("main", "d" * 40))])
+    with pytest.raises(MergeError, match="expected the --gate-report of a shard"):
+        merge([tmp_path / "nothing"])
