@@ -26,7 +26,7 @@ class Base:
     commit: str
 
     def __str__(self) -> str:
-        return f"{self.asked} ({self.commit[:10]})"
+        return self.commit[:10] if self.commit.startswith(self.asked) else f"{self.asked} ({self.commit[:10]})"
 
 
 def resolve(root: Path, ref: str, package: str) -> Base:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -36,20 +37,34 @@ def compilation(backend: Backend, facts: dict[str, Any]) -> Iterator[None]:
     facts |= {"first_call_s": first_call, **stages, **counts, "first_run_s": first_call - sum(stages.values())}
 
 
-@contextmanager
-def _jax_stages(stages: dict[str, float], counts: dict[str, int]) -> Iterator[None]:
+# Who is told what JAX compiles. One listener for good, since not every version can take one back.
+_told: list[Callable[[str, float], None]] = []
+
+
+@functools.cache
+def _listen() -> None:
     import jax.monitoring
 
     def heard(event: str, duration: float, **_: Any) -> None:
+        for tell in _told:
+            tell(event, duration)
+
+    jax.monitoring.register_event_duration_secs_listener(heard)
+
+
+@contextmanager
+def _jax_stages(stages: dict[str, float], counts: dict[str, int]) -> Iterator[None]:
+    def tell(event: str, duration: float) -> None:
         if stage := JAX_STAGES.get(event):
             stages[stage] = stages.get(stage, 0.0) + duration
             counts["compilations"] += stage == "compile_s"
 
-    jax.monitoring.register_event_duration_secs_listener(heard)
+    _listen()
+    _told.append(tell)
     try:
         yield
     finally:
-        jax.monitoring.unregister_event_duration_listener(heard)
+        _told.remove(tell)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 from .journal import Journal
 from .machine import watched
 from .pairing import Job, Row
+from .structure.differences import Difference, compare
 from .verdict import FALSE_FAIL, Evidence, Verdict, judge, suspects, within
 
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect.
@@ -26,7 +27,7 @@ FIRST_SEED = {"screen": 1, "confirm": 1001}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the gate says of a row, and from what."""
+    """What the gate says of a row, and from what. `structure` is None where no exact figures were wanted."""
 
     row: str
     verdict: Verdict
@@ -35,6 +36,7 @@ class Outcome:
     control: Evidence | None = None
     base_seconds: float | None = None
     reason: str = ""
+    structure: tuple[Difference, ...] | None = None
 
 
 @dataclass
@@ -47,6 +49,8 @@ class Gate:
     journal: Journal
     threads: int
     budget: float
+    # Rows whose files are not the base's: only theirs can differ in structure.
+    touched: frozenset[str] = frozenset()
     level: float = FALSE_FAIL
     progress: Callable[[str], None] = lambda text: None
     started: float = field(default_factory=time.monotonic)
@@ -122,7 +126,8 @@ class Gate:
     def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Iterator[dict[str, Any]]:
         """The results of one fresh process as they come; of a row that kills it, that it does."""
         seed = FIRST_SEED[stage] + process
-        job = Job(str(self.folder), self.packages, rows, seed, self.threads)
+        wanted = self.touched if (stage, process) == ("screen", 0) else frozenset()
+        job = Job(str(self.folder), self.packages, rows, seed, self.threads, tuple(sorted(wanted)))
         environment = os.environ | {"PYTHONHASHSEED": str(seed), "KERNELGATE_PADDING": "x" * (seed * 37 % 1024)}
         with subprocess.Popen(
             [sys.executable, "-m", "kernelgate.pairing"],
@@ -175,5 +180,14 @@ class Gate:
         head, control = evidence[name]
         if verdict is None:
             verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
-        seconds = [line["base_seconds"] for line in self.journal.lines if line.get("row") == name and "head" in line]
-        return Outcome(name, verdict, margin, head, control, median(seconds))
+        lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
+        structure = next((differences(line["structure"]) for line in lines if "structure" in line), None)
+        # Exact figures have no noise to be excused by.
+        worse = "; ".join(difference.text for difference in structure or () if difference.worse)
+        seconds = median(line["base_seconds"] for line in lines)
+        return Outcome(name, Verdict.FAIL if worse else verdict, margin, head, control, seconds, worse, structure)
+
+
+def differences(figures: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """How head's exact figures differ from base's."""
+    return tuple(compare(figures["base"], figures["head"]))

@@ -50,7 +50,7 @@ def add(parser: pytest.Parser) -> None:
     option("--changed", action="store_true", help="judge only what runs files that differ from REF's")
     option("--shard", type=shard, default=(1, 1), metavar="K/N", help="judge every Nth row, from the Kth on")
     option("--resume", action="store_true", help="go on where a killed run of the same comparison ended")
-    option("--gate-report", type=Path, metavar="DIR", help="write gate.json, gate.md and gate.html there")
+    option("--gate-report", type=Path, metavar="DIR", help="write gate.json, gate.md and, with plotly, gate.html there")
     option("--gate-strict", action="store_true", help="exit 1 on INCONCLUSIVE, INVALID and MISSING too")
     parser.addini("lock", "lock file whose changes the gate tells", default="constraints.txt")
     parser.addini("margin", "slowdown that the gate puts up with", default="1%")

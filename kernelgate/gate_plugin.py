@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,7 @@ class GatePlugin:
             there = implementations(Path(folder) / packages["base"][0])
             here = implementations(self.root / self.package)
             known = [row for row in rows if (row.kernel, row.impl) in there]
+            touched = self._touched()
             gate = Gate(
                 folder=Path(folder),
                 packages=packages,
@@ -75,6 +77,7 @@ class GatePlugin:
                 journal=self.journal,
                 threads=threads.available(),
                 budget=self.config.getoption("budget"),
+                touched=frozenset(str(row) for row in known if (row.kernel, row.impl) in touched),
                 # Each shard spends its share of the whole suite's chance of a false FAIL.
                 level=FALSE_FAIL / self.config.getoption("shard")[1],
                 progress=self._progress,
@@ -99,7 +102,7 @@ class GatePlugin:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         folder = self.config.getoption("gate_report")
         if folder is not None and self.outcomes:
-            gate_report.write(folder, self._report())
+            self._write(folder)
         strict = self.config.getoption("gate_strict") and exitstatus == pytest.ExitCode.OK
         undecided = {Verdict.INCONCLUSIVE, Verdict.MISSING, Verdict.INVALID}
         if strict and any(outcome.verdict in undecided for outcome in self.outcomes.values()):
@@ -112,6 +115,15 @@ class GatePlugin:
             verbose = self.config.getoption("verbose") > 0
             for line in gate_report.table(self._report(), verbose):
                 terminalreporter.write_line(line)
+
+    def _write(self, folder: Path) -> None:
+        report = self._report()
+        gate_report.write(folder, report)
+        # The picture needs the extra `report`; what decides does not.
+        if find_spec("plotly"):
+            from .pictures import gate_html
+
+            gate_html.write(folder / "gate.html", report.document, self.journal.lines if self.journal else ())
 
     def _margin(self, row: Row) -> float:
         asked = self.config.getoption("margin")

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .verdict import Verdict
 
 SCHEMA = 1
 ORDER = list(Verdict)
-HEADINGS = ("verdict", "row", "base", "ratio", "99 % interval", "would see", "control")
+HEADINGS = ("verdict", "row", "base", "ratio", "99 % interval", "would see", "control", "structure")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,16 @@ def sentence(outcome: Outcome, base: Base) -> str:
         f"{outcome.row}: {outcome.verdict}, {outcome.head.ratio - 1:+.1%} against {base} "
         f"(99 % interval {low - 1:+.1%} to {high - 1:+.1%}, margin {outcome.margin:.1%}, "
         f"{len(outcome.head.ratios)} processes; the same code against itself {outcome.control.ratio - 1:+.1%})"
+        f"{'; ' + structure_of(outcome) if outcome.structure is not None else ''}"
     )
+
+
+def structure_of(outcome: Outcome) -> str:
+    """What the exact figures say, the worse ones first."""
+    if outcome.structure is None:
+        return ""
+    told = sorted(outcome.structure, key=lambda difference: not difference.worse)
+    return ", ".join(difference.text for difference in told) or "same structure"
 
 
 def severity(outcome: Outcome) -> tuple[int, float, str]:
@@ -65,7 +74,7 @@ def severity(outcome: Outcome) -> tuple[int, float, str]:
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """A row of the table as text."""
     if outcome.head is None or outcome.control is None:
-        return (str(outcome.verdict), outcome.row, "", "", outcome.reason, "", "")
+        return (str(outcome.verdict), outcome.row, "", "", outcome.reason, "", "", "")
     low, high = outcome.head.interval()
     return (
         str(outcome.verdict),
@@ -75,6 +84,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         f"{low:.3f} to {high:.3f}",
         f"{outcome.head.detectable(outcome.margin):+.1%}",
         f"{outcome.control.ratio:.3f}",
+        structure_of(outcome),
     )
 
 
@@ -98,7 +108,7 @@ def table(report: Report, verbose: bool) -> Iterator[str]:
 
 
 def write(folder: Path, report: Report) -> None:
-    """`gate.json` and `gate.md` in `folder`, each whole or not at all."""
+    """`gate.json` and `gate.md` in `folder`, each whole or not at all; the picture is `pictures.gate_html`'s."""
     folder.mkdir(parents=True, exist_ok=True)
     replace(folder / "gate.json", json.dumps(report.document, indent=1) + "\n")
     replace(folder / "gate.md", markdown(report))
@@ -114,6 +124,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "base_seconds": outcome.base_seconds,
         "head": list(outcome.head.ratios) if outcome.head else [],
         "control": list(outcome.control.ratios) if outcome.control else [],
+        "structure": None if outcome.structure is None else [asdict(difference) for difference in outcome.structure],
     }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from .against import Base
 from .gate_report import Report, table, write
+from .pictures import gate_html
 from .pictures.gate_document import understand
 from .verdict import Verdict
 
@@ -46,6 +48,8 @@ def main(folders: Sequence[Path], out: Path) -> int:
     """Write the merged report, print its table; 1 if any row failed."""
     report = merge(folders)
     write(out, report)
+    if find_spec("plotly"):
+        gate_html.write(out / "gate.html", report.document)
     for line in table(report, verbose=False):
         print(line)
     return int(any(outcome.verdict is Verdict.FAIL for outcome in report.outcomes))

@@ -43,13 +43,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """What one process measures: rows, the packages of each arm in `folder`, and the seed of its inputs and orders."""
+    """What one process measures: rows, the packages of each arm in `folder`, and the seed of its inputs and orders.
+
+    `structure` names the rows whose exact figures are wanted too.
+    """
 
     folder: str
     packages: Mapping[str, tuple[str, ...]]
     rows: tuple[Row, ...]
     seed: int
     threads: int
+    structure: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -94,7 +98,19 @@ def measure(row: Row, job: Job) -> dict[str, Any]:
                 call()
         except Exception as error:  # whatever somebody's code at some commit raises, it is that row's result
             return {"problem": f"{arm}: {type(error).__name__}: {error}"}
-    return interleave(calls, order)
+    exact = structure(subjects, placed, calls) if str(row) in job.structure else {}
+    return {**exact, **interleave(calls, order)}
+
+
+def structure(
+    subjects: Mapping[str, list[Any]],
+    placed: tuple[Any, ...],
+    calls: Mapping[str, list[Callable[[], Any]]],
+) -> dict[str, Any]:
+    """The exact figures of base and head. Before the clock: reading them drops what JAX has compiled."""
+    from .structure import figures
+
+    return {"structure": {arm: figures(subjects[arm][0], placed, calls[arm][0]) for arm in ("base", "head")}}
 
 
 def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:

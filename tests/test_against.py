@@ -220,3 +220,12 @@ def test_a_folder_that_is_no_repository_is_told_so(repository, tmp_path_factory)
     status, output = repository.pytest("--against", "main", cwd=copy)
     assert status == pytest.ExitCode.USAGE_ERROR
     assert "is in no git repository" in output
+
+
+def test_what_changed_in_structure_fails_whatever_the_clock_says(repository):
+    repository.write(
+        "double/numpy_plain.py", "def {name}(x):\n    y = (x + x).astype('float64')\n    return y.astype(x.dtype)\n"
+    )
+    status, output = repository.pytest("--against", "+", "-k", "numpy_plain", "--margin", "99%")
+    assert status == pytest.ExitCode.TESTS_FAILED, output
+    assert "peak temporary bytes" in output

@@ -18,7 +18,9 @@ def rmsnorm(
         raise ValueError(f"gain has shape {gain.shape}, expected {x.shape[-1:]}, the last axis of x")
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     result = np.empty_like(rows)
-    (_parallel if rows.size >= PARALLEL_FROM else _serial)(rows, np.ascontiguousarray(gain), eps, result)
+    (_parallel if len(rows) > 1 and rows.size >= PARALLEL_FROM else _serial)(
+        rows, np.ascontiguousarray(gain), eps, result
+    )
     return result.reshape(x.shape)
 
 

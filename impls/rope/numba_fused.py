@@ -21,7 +21,7 @@ def rope(
         raise ValueError(f"cos and sin have shapes {cos.shape} and {sin.shape}, expected {(seq, head_dim // 2)}")
     tokens = np.ascontiguousarray(x).reshape(-1, heads, head_dim)
     result = np.empty_like(tokens)
-    turn = _parallel if x.size >= PARALLEL_FROM else _serial
+    turn = _parallel if len(tokens) > 1 and x.size >= PARALLEL_FROM else _serial
     turn(tokens, np.ascontiguousarray(cos), np.ascontiguousarray(sin), result)
     return result.reshape(x.shape)
 

@@ -14,7 +14,7 @@ def softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
     """`exp(x) / sum(exp(x))` over the last axis."""
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
     result = np.empty_like(rows)
-    (_parallel if rows.size >= PARALLEL_FROM else _serial)(rows, result)
+    (_parallel if len(rows) > 1 and rows.size >= PARALLEL_FROM else _serial)(rows, result)
     return result.reshape(x.shape)
 
 
