@@ -90,4 +90,6 @@ def _array(name: str, given: Any, axes: tuple[str, ...]) -> np.ndarray:
     try:
         return np.asarray(given)
     except ValueError as error:
-        raise ValueError(f"{name} is no array: expected ({', '.join(axes)}), all rows of one length ({error})") from error
+        raise ValueError(
+            f"{name} is no array: expected ({', '.join(axes)}), all rows of one length ({error})"
+        ) from error

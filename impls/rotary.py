@@ -15,8 +15,8 @@ def rope_tables(
 ) -> tuple[Float[np.ndarray, "context half"], Float[np.ndarray, "context half"]]:
     """Cosine and sine of each position's angles, for `half = head_dim / 2` frequencies.
 
-    Computed in float64 and rounded to float32; for float64, not rounded. Never rounded to bfloat16: at position 1000
-    that would turn a pair by up to four radians too far.
+    Computed in float64 and rounded to float32, or not at all for float64: an angle computed in float32 would be off by
+    its own rounding times the position. Never bfloat16, which keeps three digits of a cosine.
     """
     angles = np.arange(config.context)[:, None] * rope_frequencies(config)
     wide = np.result_type(dtype, np.float32)

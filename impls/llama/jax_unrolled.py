@@ -22,7 +22,7 @@ from ..checks import check_parameters, check_rewind, checked_prompt, checked_tok
 from ..config import LlamaConfig
 from ..rotary import rope_tables
 
-# One axis for batch and heads: where the batch is an axis of its own and 1, XLA on a CPU copies the cache at every step.
+# One axis for batch and heads: with an axis of its own for a batch of 1, XLA on a CPU copies the cache at every step.
 Keys = Float[Array, "batch_kv_heads context head_dim"]
 
 
@@ -73,7 +73,7 @@ class Cache:
         return replace(self, state=self.state._replace(length=on_device), length=length)
 
 
-def load(params: Mapping[str, Float[Array, "..."]], config: LlamaConfig) -> Llama:
+def load(params: Mapping[str, Array], config: LlamaConfig) -> Llama:
     """The model of these parameters on the device that they are on: float32 or bfloat16, products summed in float32.
 
     Holds copies of all weights; of a tied head too, which it wants transposed. ValueError if a parameter does not fit.
@@ -100,15 +100,15 @@ class Llama:
         """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
         return self._continue(self._placed(checked_token(token, self.config, cache, unread=jax.Array)), cache)
 
-    def _placed(self, tokens: Int[Any, "..."]) -> Int[Array, "..."]:
+    def _placed(self, tokens: Any) -> Array:
         return tokens if isinstance(tokens, jax.Array) else jax.device_put(tokens, self.weights.gain.sharding)
 
-    def _continue(self, tokens: Int[Array, "batch *tokens"], cache: Cache) -> tuple[Array, Cache]:
+    def _continue(self, tokens: Int[Array, "batch ..."], cache: Cache) -> tuple[Array, Cache]:
         logits, state = advance(self.weights, tokens, cache.state, config=self.config)
         return logits, Cache(state, cache.length + (tokens.shape[1] if tokens.ndim == 2 else 1))
 
 
-def fused(params: Mapping[str, Float[Array, "..."]], config: LlamaConfig) -> Weights:
+def fused(params: Mapping[str, Array], config: LlamaConfig) -> Weights:
     """The weights transposed, those that read the same input in one matrix.
 
     On a CPU they are held in float32: XLA has no product of bfloat16 summed in float32 there, and would otherwise
@@ -158,9 +158,9 @@ def begin(
 
 @partial(jax.jit, static_argnames="config", donate_argnames="state")
 def advance(
-    weights: Weights, tokens: Int[Array, "batch *seq"], state: State, *, config: LlamaConfig
+    weights: Weights, tokens: Int[Array, "batch ..."], state: State, *, config: LlamaConfig
 ) -> tuple[Float[Array, "batch vocab_size"], State]:
-    """One or more tokens behind what is cached. That there is room must be known: out of bounds, JAX writes elsewhere."""
+    """One or more tokens behind what is cached; that there is room must be known, as JAX clamps where it writes."""
     return _step(weights, tokens.reshape(tokens.shape[0], -1), state, config, fresh=False)
 
 
@@ -189,7 +189,7 @@ def _step(
 def _valid(
     tokens: Int[Array, "batch seq"], positions: Int[Array, " seq"], invalid: Int[Array, " batch"], config: LlamaConfig
 ) -> tuple[Int[Array, " batch"], Int[Array, "batch seq"]]:
-    """The first position of each row that holds no token, and ids that can be looked up: gathers would clamp silently."""
+    """The first position of each row that holds no token, and ids to look up: those outside would be clamped unseen."""
     known = jnp.where(invalid < positions[0], invalid, config.context)
     allowed = jnp.clip(tokens, 0, config.vocab_size - 1)
     found = jnp.where(allowed == tokens, config.context, positions).min(axis=1)
@@ -225,7 +225,7 @@ def _attend(
     return mixed.swapaxes(1, 2).reshape(batch, seq, -1).astype(values.dtype), keys, values
 
 
-def rotated(x: Float[Array, "batch heads seq head_dim"], cos: Array, sin: Array) -> Float[Array, "..."]:
+def rotated(x: Float[Array, "batch heads seq head_dim"], cos: Array, sin: Array) -> Array:
     real, imaginary = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([real * cos - imaginary * sin, real * sin + imaginary * cos], axis=-1)
 
@@ -240,6 +240,6 @@ def product(x: Float[Array, "... in"], weights: Float[Array, "in out"]) -> Float
     return summed("...i,io->...o", x, weights)
 
 
-def summed(equation: str, left: Float[Array, "..."], right: Float[Array, "..."]) -> Float[Array, "..."]:
+def summed(equation: str, left: Array, right: Array) -> Array:
     """A product of arrays in float32. HIGHEST, or accelerators would round float32 factors to fewer bits."""
     return jnp.einsum(equation, left, right, precision=lax.Precision.HIGHEST, preferred_element_type=jnp.float32)

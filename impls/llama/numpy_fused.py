@@ -1,7 +1,7 @@
 """Llama in float32 NumPy with little between the products: fused weights, features first, buffers made once.
 
-Activations are `[features, columns]` with a column for each token, so a product is `weights @ columns`: weights stay
-`[out, in]`, as they are stored, and that is the form that OpenBLAS packs at least cost. Heads need no transposing either.
+Activations are `[features, columns]` with a column for each token, so a product is `weights @ columns` with weights
+`[out, in]`, as they are stored: of all forms the one that OpenBLAS packs at least cost. Heads need no transposing.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ BLOCK = 128
 class Cache:
     """Keys and values of the first `length` positions, for each layer. What lies behind them is not looked at."""
 
-    keys: Float32[Array, "layers batch kv_heads context head_dim"]
-    values: Float32[Array, "layers batch kv_heads context head_dim"]
+    keys_values: Float32[Array, "layers 2 batch kv_heads context head_dim"]
     length: int = 0
 
     @property
     def batch(self) -> int:
-        return self.keys.shape[1]
+        return self.keys_values.shape[2]
 
     def rewind(self, length: int) -> Cache:
         """The cache as it was at `length` positions; ValueError if it never was."""
@@ -72,13 +71,11 @@ class Buffers:
         self.gate_up = empty(2 * config.ffn_dim, columns)
         self.gate, self.up = np.split(self.gate_up, 2)
         self.silu = empty(config.ffn_dim, columns)
-        # Views of the same memory, by head: what is turned, and each of the three in the order that the products want.
+        # Views of the same memory, by head: what is turned, and the parts in the order that cache and products want.
         self.to_turn = self.qkv[: queries + keys].reshape(self.turned.shape)
-        q, k, v = np.split(self.qkv, [queries, queries + keys])
         split = (config.kv_heads, group, config.head_dim, batch, seq)
-        self.q = q.reshape(split).transpose(3, 0, 2, 4, 1)
-        self.k = k.reshape(config.kv_heads, config.head_dim, batch, seq).transpose(2, 0, 3, 1)
-        self.v = v.reshape(config.kv_heads, config.head_dim, batch, seq).transpose(2, 0, 3, 1)
+        self.q = self.qkv[:queries].reshape(split).transpose(3, 0, 2, 4, 1)
+        self.keys_values = self.qkv[queries:].reshape(2, -1, config.head_dim, batch, seq).transpose(0, 3, 1, 4, 2)
         self.queries = empty(batch, config.kv_heads, config.head_dim, seq * group)
         self.mixed = empty(batch, config.kv_heads, config.head_dim, seq * group)
         self.output = empty(queries, columns)
@@ -90,7 +87,7 @@ class Buffers:
 def load(params: Mapping[str, Array], config: LlamaConfig) -> Llama:
     """The model of these parameters, which must be float32. ValueError if any does not fit.
 
-    Holds copies of all weights; of a tied head too, which it wants transposed. A model runs one step at a time.
+    Holds copies of the weights; of a tied head too, which it wants transposed. A model runs one step at a time.
     """
     check_parameters(params, config, ("float32",))
     return Llama(params, config)
@@ -125,8 +122,7 @@ class Llama:
 
     def _empty_cache(self, batch: int) -> Cache:
         config = self.config
-        shape = (config.layers, batch, config.kv_heads, config.context, config.head_dim)
-        return Cache(empty(*shape), empty(*shape))
+        return Cache(empty(config.layers, 2, batch, config.kv_heads, config.context, config.head_dim))
 
     def _step(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float32[Array, "batch vocab_size"], Cache]:
         batch, seq = tokens.shape
@@ -136,10 +132,10 @@ class Llama:
         end = cache.length + seq
         cos, sin = self.cos[..., cache.length : end], self.sin[..., cache.length : end]
         buffers.hidden[...] = self.embedding[tokens.reshape(-1)].T
-        for qkv, output, gate_up, down, keys, values in zip(*self.layers, cache.keys, cache.values, strict=True):
+        for qkv, output, gate_up, down, keys_values in zip(*self.layers, cache.keys_values, strict=True):
             self._normalise()
             product(qkv, buffers.normed, buffers.qkv)
-            self._attend(cos, sin, keys, values, cache.length, end)
+            self._attend(cos, sin, keys_values, cache.length, end)
             product(output, buffers.output, buffers.change)
             np.add(buffers.hidden, buffers.change, out=buffers.hidden)
             self._normalise()
@@ -161,27 +157,25 @@ class Llama:
         np.divide(buffers.hidden, buffers.size, out=buffers.normed)
 
     def _activate(self) -> None:
-        """`silu(gate) * up`, where what is called gate is half of it: `silu(2 g) = g + g tanh(g)`, and never overflows."""
+        """`silu(gate) * up` where half the gate is stored: `silu(2 g) = g + g * tanh(g)`, which never overflows."""
         gate, silu = self.buffers.gate, self.buffers.silu
         np.tanh(gate, out=silu)
         np.multiply(silu, gate, out=silu)
         np.add(silu, gate, out=silu)
         np.multiply(silu, self.buffers.up, out=silu)
 
-    def _attend(self, cos: Array, sin: Array, keys: Array, values: Array, start: int, end: int) -> None:
+    def _attend(self, cos: Array, sin: Array, keys_values: Array, start: int, end: int) -> None:
         """`output` from `qkv`: turn, append to the layer's cache, and mix the values of the positions so far."""
         buffers, heads = self.buffers, self.buffers.to_turn
         np.multiply(heads[:, ::-1], sin, out=buffers.turned)
         np.multiply(heads, cos, out=heads)
         np.add(heads, buffers.turned, out=heads)
-        keys[:, :, start:end] = buffers.k
-        values[:, :, start:end] = buffers.v
+        keys_values[:, :, :, start:end] = buffers.keys_values
         buffers.queries.reshape(buffers.q.shape)[...] = buffers.q
         group = self.config.heads // self.config.kv_heads
         for first in range(0, buffers.seq, BLOCK):
             last = min(first + BLOCK, buffers.seq)
-            columns = slice(first * group, last * group)
-            self._mix(keys[:, :, : start + last], values[:, :, : start + last], last - first, columns)
+            self._mix(*keys_values[:, :, :, : start + last], last - first, slice(first * group, last * group))
         buffers.grouped_output[...] = buffers.mixed.reshape(buffers.q.shape)
 
     def _mix(self, keys: Array, values: Array, block: int, columns: slice) -> None:
@@ -239,15 +233,15 @@ def product(weights: Float32[Array, "out in"], columns: Float32[Array, "in colum
         np.matmul(weights, columns, out=out)
 
 
-def empty(*shape: int) -> Float32[Array, "..."]:
-    """An array that begins on a cache line: where one happens to lie moves the time of a step by several per cent."""
+def empty(*shape: int) -> Array:
+    """A float32 array that begins on a cache line: where one happens to lie moves the time of a step by per cents."""
     size = math.prod(shape) * 4
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(np.float32).reshape(shape)
 
 
-def aligned(array: Array) -> Float32[Array, "..."]:
+def aligned(array: Array) -> Array:
     copy = empty(*array.shape)
     copy[...] = array
     return copy

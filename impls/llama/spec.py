@@ -20,10 +20,11 @@ TEXT = "prompt.txt"
 COUNT = 256
 
 # Every way in which models differ, small enough to compile for JAX again and again. `heads * head_dim` is not `dim`.
+# Smaller still, some draws are so badly conditioned that bfloat16 gets the logits half wrong, however it is computed.
 TINY = {
-    "tiny": LlamaConfig(24, 2, 2, 2, 8, 40, 37, 16, tied=True),
-    "tiny grouped": LlamaConfig(24, 2, 4, 2, 10, 32, 41, 12, norm_eps=1e-6),
-    "tiny rescaled": LlamaConfig(20, 1, 6, 2, 8, 28, 43, 16, 1e-5, 1000.0, RopeScaling(8.0, 1.0, 4.0, 24)),
+    "tiny": LlamaConfig(64, 2, 4, 4, 12, 96, 61, 16, tied=True),
+    "tiny grouped": LlamaConfig(64, 2, 8, 4, 10, 96, 67, 12, norm_eps=1e-6),
+    "tiny rescaled": LlamaConfig(72, 2, 6, 2, 8, 80, 71, 16, 1e-5, 1000.0, RopeScaling(8.0, 1.0, 4.0, 24)),
 }
 
 MODELS: dict[str, LlamaConfig] = {**SHAPES, **TINY}
@@ -38,17 +39,17 @@ def use_checkpoint(checkpoint: Path | None, tokenizer: Path | None) -> None:
     vocabulary that is larger than the model's.
     """
     vocabulary = default_vocabulary() if tokenizer is None else Vocabulary.read(tokenizer)
-    if checkpoint is not None:
-        params, config = read(checkpoint)
-        if vocabulary.vocab_size > config.vocab_size:
-            raise ValueError(
-                f"{tokenizer or 'the default vocabulary'} has {vocabulary.vocab_size} tokens, expected at most "
-                f"{config.vocab_size}, the vocab_size of {checkpoint}: give the model's own with --tokenizer"
-            )
+    params, config = (None, MODELS["stories15M"]) if checkpoint is None else read(checkpoint)
+    if vocabulary.vocab_size > config.vocab_size:
+        raise ValueError(
+            f"{tokenizer or 'the default vocabulary'} has {vocabulary.vocab_size} tokens, expected at most "
+            f"{config.vocab_size}, the vocab_size of {checkpoint or 'stories15M'}: give its own with --tokenizer"
+        )
+    VOCABULARY[:] = [vocabulary]
+    if params is not None:
         name = checkpoint.name if checkpoint.is_dir() else checkpoint.stem
         MODELS[name], WEIGHTS[name] = config, params
         OPERATIONS.update(operations(name))
-    VOCABULARY[:] = [vocabulary]
 
 
 def model_of(name, positions):
@@ -162,7 +163,7 @@ def is_greedy(result, tokens, params, config, count):
     )
 
 
-# Measured over the domain and stories15M: at most 20 in float32; in bfloat16 4, where the reference rounds every result.
+# Measured over the domain and stories15M: at most 18 in float32, and 3.5 in bfloat16.
 ULPS = {"f32": 80, "bf16": 12}
 
 
