@@ -1,4 +1,4 @@
-"""What must hold for every Llama: a cache changes nothing, positions are where they belong, mistakes do no harm."""
+"""What must hold for every Llama: a cache changes nothing, rows do not mix, and positions are where they belong."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from impls.config import LlamaConfig, random_parameters
-from impls.llama import reference
+from impls.llama import numpy_fused, reference
 from impls.llama.spec import ULPS
 from kernelgate.kernel import DTYPES
 from kernelgate.subject import upcast
@@ -196,66 +196,25 @@ def test_a_later_token_changes_no_earlier_logit():
     assert not same[:, 5:].any()
 
 
-MISTAKES = {
-    "tokens has shape (2, 0)": lambda model, cache: model.prefill([[], []], cache),
-    "tokens has shape (3,)": lambda model, cache: model.prefill([1, 2, 3]),
-    "tokens is no array": lambda model, cache: model.prefill([[1, 2], [3]]),
-    "tokens is of float64": lambda model, cache: model.prefill([[1.0, 2.0]]),
-    "tokens is of bool": lambda model, cache: model.prefill([[True, False]]),
-    "tokens holds id 61, expected 0 to 60": lambda model, cache: model.prefill([[1, 61]]),
-    "tokens holds id -1, expected 0 to 60": lambda model, cache: model.prefill([[1, 2], [-1, 3]], cache),
-    "tokens has 13 a row, expected at most 12": lambda model, cache: model.prefill(tokens(1, 13)),
-    "tokens has 9 a row, expected at most 8": lambda model, cache: model.prefill(tokens(2, 9), cache),
-    "tokens has 1 rows, expected 2": lambda model, cache: model.prefill([[1]], cache),
-    "token has shape (2, 1)": lambda model, cache: model.decode([[1], [2]], cache),
-    "token has shape ()": lambda model, cache: model.decode(1, cache),
-    "token is of float64": lambda model, cache: model.decode([1.0, 2.0], cache),
-    "token holds id 61, expected 0 to 60": lambda model, cache: model.decode([0, 61], cache),
-    "token has 3 rows, expected 2": lambda model, cache: model.decode([1, 2, 3], cache),
-    "length is 5, expected 0 to 4": lambda model, cache: cache.rewind(5),
-    "length is -1, expected 0 to 4": lambda model, cache: cache.rewind(-1),
-}
-
-
 @llama
-def test_a_mistake_is_named_and_does_no_harm(subject):
-    pair, text = Pair(subject), tokens(2, 5)
-    _, cache = pair.model.prefill(text[:, :4])
-    for message, mistake in MISTAKES.items():
-        with pytest.raises(ValueError) as error:
-            mistake(pair.model, cache)
-        assert message in str(error.value)
-        logits, cache = pair.model.decode(text[:, 4], cache)
-        pair.check(logits, text)
-        cache = cache.rewind(4)
-
-
-@llama
-def test_a_full_cache_is_named_and_stays_usable(subject):
-    pair, text = Pair(subject), tokens(1, CONFIG.context)
-    logits, cache = pair.model.prefill(text)
-    pair.check(logits, text)
-    with pytest.raises(ValueError, match="cache is full: 12 of 12 positions"):
-        pair.model.decode([1], cache)
-    logits, _ = pair.model.decode(text[:, -1], cache.rewind(CONFIG.context - 1))
+def test_long_prompts(subject):
+    """Longer than a block of queries, and over the end of one when it is continued."""
+    pair = Pair(subject, replace(CONFIG, context=320))
+    text = tokens(2, 301)
+    logits, cache = pair.model.prefill(text[:, :150])
+    pair.check(logits, text[:, :150])
+    logits, cache = pair.model.prefill(text[:, 150:300], cache)
+    pair.check(logits, text[:, :300])
+    logits, _ = pair.model.decode(text[:, 300], cache)
     pair.check(logits, text)
 
 
-def spoilt(params, name, array):
-    return {key: value for key, value in {**params, name: array}.items() if value is not None}
-
-
-@llama
-def test_parameters_that_do_not_fit_are_named(subject):
-    params = random_parameters(CONFIG, np.random.default_rng(5), DTYPES[subject.dtype])
-    name = "model.layers.1.mlp.up_proj.weight"
-    for wrong, message in (
-        (spoilt(params, name, None), f"params lacks {name}, expected an array of shape (96, 64)"),
-        (spoilt(params, name, params[name].T), f"{name} has shape (64, 96), expected (96, 64)"),
-        (spoilt(params, "model.layers.2.mlp.up_proj.weight", params[name]), "holds model.layers.2.mlp.up_proj.weight"),
-        (spoilt(params, name, params[name].astype(np.float16)), "params are float16 and"),
-        ({key: value.astype(np.float16) for key, value in params.items()}, "params are float16, expected"),
-    ):
-        with pytest.raises(ValueError) as error:
-            subject.module.load(wrong, CONFIG)
-        assert message in str(error.value).replace("are bfloat16 and float16", "are float16 and bfloat16")
+@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("streamed", [0, numpy_fused.STREAMED])
+def test_numpy_multiplies_alike_by_dot_products_and_by_blas(monkeypatch, streamed, columns):
+    monkeypatch.setattr(numpy_fused, "STREAMED", streamed)
+    rng = np.random.default_rng(2)
+    weights, inputs = (rng.standard_normal(shape).astype(np.float32) for shape in ((7, 40), (40, columns)))
+    out = np.empty((7, columns), np.float32)
+    numpy_fused.product(weights, inputs, out)
+    assert np.allclose(out, weights.astype(np.float64) @ inputs, rtol=0, atol=1e-5)

@@ -1,5 +1,8 @@
 """The measuring of one benchmark: what it warms, pairs, counts and refuses. The only clock trusted is a false one."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,3 +130,15 @@ def test_numba_compilations_are_counted_and_timed():
     assert first["compilations"] == 1  # the callee is compiled within its caller's
     assert first["first_call_s"] >= first["compile_s"] > 0
     assert second["compilations"] == 0
+
+
+def test_idle_blas_threads_leave_the_processor_alone():
+    script = (
+        "from kernelgate import threads; threads.pin()\n"
+        "import time, numpy as np\n"
+        "matrix = np.ones((512, 512), np.float32)\n"
+        "matrix @ matrix\n"
+        "start = time.process_time(); time.sleep(0.3); print(time.process_time() - start)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert float(run.stdout) < 0.05
