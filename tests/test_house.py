@@ -75,23 +75,28 @@ def house(tmp_path_factory):
     return copy
 
 
-def run_in(house, body, *arguments):
-    reference = (house / "impls" / "rope" / "reference.py").read_text()
-    signature, _, right = reference.partition('"""\n    wide')
-    (house / "impls" / "rope" / "numpy_copy.py").write_text(
-        f'{signature}"""\n    {body}\n' if body else signature + '"""\n    wide' + right
-    )
+def readme_example():
+    """The implementation that the README shows."""
+    _, _, rest = (ROOT / "README.md").read_text().partition("```python\n")
+    return rest.partition("```")[0]
+
+
+def run_in(house, code, *arguments):
+    (house / "impls" / "rope" / "numpy_copy.py").write_text(code)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "numpy_copy", "--backend", "numpy"]
     return subprocess.run([*command, *arguments], cwd=house, capture_output=True, text=True, timeout=300)
 
 
 def test_one_file_adds_an_implementation(house):
-    run = run_in(house, "", "tests/test_equivalence.py", "tests/test_laws.py", "--benchmark-disable", "-v")
+    tests = ("tests/test_equivalence.py", "tests/test_laws.py", "tests/test_speed.py")
+    run = run_in(house, readme_example(), *tests, "--benchmark-disable", "-v")
     assert run.returncode == 0, run.stdout
-    for expected in ("test_kernel[rope-numpy_copy-f32-cpu]", "test_rope_keeps_norms[rope-numpy_copy-bf16-cpu]"):
+    for expected in (
+        "test_equivalence.py::test_kernel[rope-numpy_copy-f32-cpu]",
+        "test_laws.py::test_rope_keeps_norms[rope-numpy_copy-bf16-cpu]",
+        "test_speed.py::test_kernel[rope-numpy_copy-stories15M-prefill-256-f32-cpu]",
+    ):
         assert expected in run.stdout
-    listed = run_in(house, "", "tests/test_speed.py", "--collect-only", "-q").stdout
-    assert "test_kernel[rope-numpy_copy-stories15M-prefill-256-f32-cpu]" in listed
 
 
 @pytest.mark.parametrize(
@@ -104,7 +109,8 @@ def test_one_file_adds_an_implementation(house):
     ids=["zeros", "ignores sin", "answers in float64"],
 )
 def test_a_wrong_file_is_rejected(house, body, complaint):
-    run = run_in(house, body, "tests/test_equivalence.py", "--benchmark-disable")
+    code = f"import numpy as np\n\n\ndef rope(x, cos, sin):\n    {body}\n"
+    run = run_in(house, code, "tests/test_equivalence.py", "--benchmark-disable")
     assert run.returncode == 1
     assert complaint in run.stdout
     assert "2 failed" in run.stdout
