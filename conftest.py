@@ -1,8 +1,13 @@
-"""The options of this house: a real checkpoint and its tokenizer in place of random weights."""
+"""What this house adds to pytest: real weights in place of random ones, and its hypothesis profile."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A stall of a shared machine is no fault of a test.
+settings.register_profile("house", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 def pytest_addoption(parser):
@@ -14,6 +19,8 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session):
     checkpoint, tokenizer = session.config.getoption("checkpoint"), session.config.getoption("tokenizer")
+    if (checkpoint or tokenizer) and session.config.getoption("against"):
+        raise pytest.UsageError("--checkpoint and --tokenizer are for plain runs: --against measures the named shapes")
     if checkpoint or tokenizer:
         from impls.llama.spec import use_checkpoint
 

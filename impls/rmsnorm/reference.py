@@ -8,6 +8,6 @@ def rmsnorm(
     x: Float[np.ndarray, "*batch dim"], gain: Float[np.ndarray, " dim"], eps: float
 ) -> Float[np.ndarray, "*batch dim"]:
     """`x / sqrt(mean(x**2) + eps) * gain` over the last axis, computed in at least float32."""
-    wide = x.astype(np.result_type(x.dtype, np.float32))
+    wide = x.astype(np.result_type(x.dtype, np.float32), copy=False)
     mean_square = np.mean(wide * wide, axis=-1, keepdims=True)
-    return (wide / np.sqrt(mean_square + eps) * gain).astype(x.dtype)
+    return (wide / np.sqrt(mean_square + eps) * gain).astype(x.dtype, copy=False)

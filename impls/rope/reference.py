@@ -11,6 +11,8 @@ def rope(
 ) -> Float[np.ndarray, "*batch seq heads head_dim"]:
     """Turn the pair (x[i], x[i + head_dim / 2]) of each head by the angle of its position and of frequency i."""
     wide = np.result_type(x.dtype, np.float32)
-    real, imaginary = np.split(x.astype(wide), 2, axis=-1)
-    cos, sin = cos[:, None, :].astype(wide), sin[:, None, :].astype(wide)
-    return np.concatenate([real * cos - imaginary * sin, real * sin + imaginary * cos], axis=-1).astype(x.dtype)
+    real, imaginary = np.split(x.astype(wide, copy=False), 2, axis=-1)
+    cos, sin = cos[:, None].astype(wide, copy=False), sin[:, None].astype(wide, copy=False)
+    return np.concatenate([real * cos - imaginary * sin, real * sin + imaginary * cos], axis=-1).astype(
+        x.dtype, copy=False
+    )
