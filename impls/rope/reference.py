@@ -13,6 +13,5 @@ def rope(
     wide = np.result_type(x.dtype, np.float32)
     real, imaginary = np.split(x.astype(wide, copy=False), 2, axis=-1)
     cos, sin = cos[:, None].astype(wide, copy=False), sin[:, None].astype(wide, copy=False)
-    return np.concatenate([real * cos - imaginary * sin, real * sin + imaginary * cos], axis=-1).astype(
-        x.dtype, copy=False
-    )
+    turned = np.concatenate([real * cos - imaginary * sin, real * sin + imaginary * cos], axis=-1)
+    return turned.astype(x.dtype, copy=False)
