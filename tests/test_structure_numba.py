@@ -1,0 +1,126 @@
+"""Plants in Numba: each is found in the machine code or the signatures, and named."""
+
+import pytest
+from structure_plants import COLUMNS, ROWS, needs_numba, reader, worse
+
+from kernelgate.structure.numba_assembly import Hot, hot_loop
+
+
+@pytest.fixture
+def structure(tmp_path, monkeypatch):
+    return reader(tmp_path, monkeypatch)
+
+
+NUMBA = """
+import numpy as np
+from numba import jit, njit
+
+@njit({options}error_model="numpy")
+def rows(x, result):
+    for row in range(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            total += x[row, i] * x[row, i]
+        scale = np.float32(1) / np.sqrt(total / np.float32(x.shape[1]) + np.float32(1))
+        for i in range(x.shape[1]):
+            result[row, i] = x[row, i] * scale
+
+def scaled(x):
+    result = np.empty_like(x)
+    rows(x, result)
+    return result
+"""
+FAST = 'fastmath={"reassoc", "contract", "nsz", "arcp"}, '
+NUMBA_FAST = NUMBA.format(options=FAST)
+
+
+@needs_numba
+class TestNumba:
+    def plant(self, structure, *changes, source=NUMBA_FAST):
+        """What becomes worse where each `(old, new)` of the source is replaced."""
+        head = source
+        for old, new in changes:
+            assert old in head
+            head = head.replace(old, new)
+        return worse(structure("numba_base", source), structure("numba_head", head))
+
+    @pytest.mark.parametrize("parallel", ["", "parallel=True, "])
+    def test_a_loop_that_is_no_longer_vectorised(self, structure, parallel):
+        source = NUMBA.format(options=FAST + parallel)
+        if parallel:
+            source = source.replace("jit, njit", "jit, njit, prange").replace("for row in range", "for row in prange")
+        found = self.plant(structure, (FAST, ""), source=source)
+        assert "compilations a call" not in found
+        assert found["scalar loops"].base == 0
+
+    def test_no_loop_is_vectorised_any_more(self, structure):
+        dependent = ("x[row, i] * scale", "x[row, i] * scale + result[row, max(i - 1, 0)] * np.float32(0)")
+        found = self.plant(structure, (FAST, ""), dependent)
+        assert found["scalar loops"].head > 1
+        if "vector width" in found:
+            assert found["vector width"].head == found["packed arithmetic"].head == 0
+
+    def test_an_allocation_in_the_loop(self, structure):
+        found = self.plant(structure, ("total += x[row, i] * x[row, i]", "total += (x[row, i : i + 1] * x[row, i])[0]"))
+        assert found["allocations"].head - found["allocations"].base == ROWS * COLUMNS
+
+    def test_a_second_signature(self, structure):
+        twice = ("    rows(x, result)", "    rows(x[:1], result[:1])\n    rows(np.asfortranarray(x[1:]), result[1:])")
+        assert self.plant(structure, twice)["compiled signatures"].text == "compiled signatures 1 -> 2"
+
+    def test_float64_in_the_loop(self, structure):
+        found = self.plant(structure, ("= x[row, i] * scale", "= x[row, i] * scale * 1.1"))
+        assert found["float64 arithmetic in loops"].base == 0
+
+    def test_object_mode(self, structure):
+        assert (
+            self.plant(structure, (f"@njit({FAST}", "@jit(forceobj=True, "))["object mode"].text == "object mode 0 -> 1"
+        )
+
+    def test_a_compilation_a_call(self, structure):
+        found = self.plant(structure, ("    rows(x, result)", "    njit(rows.py_func)(x, result)"))
+        assert found["compilations a call"].text == "compilations a call 0 -> 1"
+
+    def test_what_is_read_is_what_the_call_enters(self, structure):
+        """A function beside it that the call does not enter changes nothing."""
+        assert not self.plant(structure, ("def scaled", "@njit\ndef other(x):\n    return x.sum()\n\ndef scaled"))
+
+    def test_numba_is_left_as_it_was(self, structure):
+        from numba.core.dispatcher import Dispatcher
+
+        before = vars(Dispatcher).get("__call__")
+        structure("numba_base", NUMBA_FAST)
+        assert vars(Dispatcher).get("__call__") is before
+
+
+LISTING = """
+outer_only:
+	vmulps	%zmm0, %zmm1, %zmm2
+	retq
+rows:
+	testq	%rdi, %rdi
+	je	.LBB0_4
+.LBB0_1:
+	vaddps	%zmm7, %zmm8, %zmm8
+.LBB0_2:
+	vmovups	(%rsi,%rax), {0}mm1
+	vmulps	{0}mm1, {0}mm2, {0}mm3
+	vfmadd231ps	{0}mm1, {0}mm2, {0}mm3
+	addq	$64, %rax
+	cmpq	%rax, %rdx
+	jne	.LBB0_2
+.LBB0_3:
+	vmulss	%xmm1, %xmm2, %xmm3
+	vcvtss2sd	%xmm1, %xmm1, %xmm1
+	decq	%rcx
+	jne	.LBB0_3
+	decq	%rdi
+	jne	.LBB0_1
+.LBB0_4:
+	retq
+"""
+
+
+@pytest.mark.parametrize(("register", "width"), [("%x", 128), ("%y", 256), ("%z", 512)])
+def test_the_hot_loop_of_a_listing(register, width):
+    assert hot_loop(LISTING.format(register)) == Hot(width=width, packed=2, packed_fma=1, double=1)
