@@ -140,7 +140,7 @@ def _error(result: np.ndarray, expected: np.ndarray, scale: np.ndarray, dtype: n
     if (result.shape, result.dtype) != (expected.shape, wanted):
         raise Mismatch(f"gave {result.dtype}{list(result.shape)}, expected {wanted}{list(expected.shape)}")
     if not is_floating(expected):
-        error = (result != expected) * np.inf
+        error = np.where(result != expected, np.inf, 0.0)
     else:
         error = _ulps(result.astype(np.float64), expected, np.broadcast_to(scale, expected.shape), dtype)
     if error.size and not error.max() <= allowed:
