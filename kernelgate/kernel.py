@@ -95,7 +95,7 @@ class Folder:
     package: str
     name: str
     operations: Mapping[str, Kernel]
-    implementations: tuple[str, ...]
+    implementations: tuple[str, ...] = ()
 
     def load(self, implementation: str) -> ModuleType:
         """Import one implementation; the only place that does."""
