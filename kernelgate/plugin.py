@@ -79,7 +79,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     selection = config.stash[SELECTION]
-    absent = f" (not installed: {', '.join(selection.absent)})" if selection.absent else ""
+    absent = f" (left out: {', '.join(selection.absent)})" if selection.absent else ""
     return (
         f"kernelgate: backends {', '.join(selection.backends)}{absent}; devices {', '.join(selection.devices)}; "
         f"{threads.available()} threads"
