@@ -6,7 +6,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # A stall of a shared machine is no fault of a test.
-settings.register_profile("house", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "house", settings(), max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("nightly", settings.get_profile("house"), max_examples=1000)
 settings.load_profile("house")
 
 

@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from .arrays import map_arrays
@@ -24,15 +25,42 @@ def installed(backend: str) -> bool:
     return all(importlib.util.find_spec(package) for package in BACKENDS[backend].requires)
 
 
+@functools.cache
+def lacking(backend: str) -> str:
+    """What this machine lacks for the backend, in words; empty if nothing."""
+    missing = [package for package in BACKENDS[backend].requires if not importlib.util.find_spec(package)]
+    if missing:
+        return f"{', '.join(missing)} is not installed"
+    absent = [feature for feature in BACKENDS[backend].features if not processor_has(feature)]
+    return f"the processor has no {', '.join(absent)}" if absent else ""
+
+
+def processor_has(feature: str) -> bool:
+    """Whether the processor has an instruction set, by LLVM's name; without Numba's llvmlite nothing could use it."""
+    if not importlib.util.find_spec("llvmlite"):
+        return False
+    from llvmlite.binding import get_host_cpu_features
+
+    return bool(get_host_cpu_features().get(feature))
+
+
 def choose_backends(asked: Sequence[str]) -> tuple[str, ...]:
-    """The backends asked for, `reference` always among them; with nothing asked, all that are installed."""
+    """The backends asked for, `reference` always among them; with nothing asked, all that this machine can run.
+
+    Who asks for `numba` gets `numba_vnni` too, where the processor has the instructions.
+    """
     for name in asked:
         if name not in BACKENDS:
             raise UnavailableError(f"--backend {name}: unknown, expected some of {', '.join(BACKENDS)}")
-        if not installed(name):
-            needs = ", ".join(BACKENDS[name].requires)
-            raise UnavailableError(f"--backend {name}: {needs} is not installed; pip install 'kernelgate[{name}]'")
-    return tuple(name for name in BACKENDS if name == "reference" or (name in asked if asked else installed(name)))
+        if lacking(name):
+            raise UnavailableError(f"--backend {name}: {lacking(name)}; see the extras in pyproject.toml")
+    return tuple(
+        name
+        for name in BACKENDS
+        if name == "reference"
+        or name in asked
+        or (not lacking(name) and (not asked or any(name.startswith(f"{other}_") for other in asked)))
+    )
 
 
 def choose_devices(asked: Sequence[str], backends: Sequence[str]) -> tuple[str, ...]:
@@ -46,7 +74,8 @@ def choose_devices(asked: Sequence[str], backends: Sequence[str]) -> tuple[str, 
                 f"--device {name}: only {', '.join(able)} runs there; not among {', '.join(backends)}"
             )
         if name != "cpu":
-            jax_device(name)
+            for arrays in {BACKENDS[backend].arrays for backend in set(able) & set(backends)}:
+                {"jax": jax_device, "torch": torch_device}[arrays](name)
     return tuple(asked)
 
 
@@ -63,25 +92,71 @@ def jax_device(name: str) -> Any:
         raise UnavailableError(f"--device {name}: JAX sees none on this machine, only {seen}") from None
 
 
+@functools.cache
+def torch_device(name: str) -> Any:
+    """PyTorch's device of that name; UnavailableError if there is none. From then on it records no gradients."""
+    import torch
+
+    torch.set_grad_enabled(False)
+    if name == "gpu" and not torch.cuda.is_available():
+        raise UnavailableError(f"--device {name}: PyTorch sees no CUDA device on this machine")
+    return torch.device({"gpu": "cuda"}.get(name, name))
+
+
 def place(tree: Any, backend: Backend, device: str) -> Any:
-    """`tree` with its arrays where the backend wants them: NumPy arrays as they are, or JAX arrays on `device`."""
+    """`tree` with its arrays where the backend wants them: NumPy's as they are, or JAX's or PyTorch's on `device`."""
     if backend.arrays == "numpy":
         return tree
+    if backend.arrays == "torch":
+        return map_arrays(lambda array: _tensor(array).to(torch_device(device)), tree)
     import jax
 
     where = jax_device(device)
     return map_arrays(lambda array: jax.device_put(array, where), tree)
 
 
-def awaited(call: Callable[[], Any], backend: Backend) -> Callable[[], Any]:
-    """`call`, returning only when its result has been computed."""
-    if backend.arrays == "numpy":
-        return call
-    import jax
+def _tensor(array: np.ndarray) -> Any:
+    import torch
 
-    return lambda: jax.block_until_ready(call())
+    # NumPy's bfloat16 is ml_dtypes's, which PyTorch does not know; the bits are the same.
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def awaited(call: Callable[[], Any], backend: Backend, device: str) -> Callable[[], Any]:
+    """`call`, returning only when its result has been computed."""
+    if backend.arrays == "jax":
+        import jax
+
+        return lambda: jax.block_until_ready(call())
+    if backend.arrays == "torch" and device == "gpu":
+        import torch
+
+        def finished() -> Any:
+            result = call()
+            torch.cuda.synchronize()
+            return result
+
+        return finished
+    return call
+
+
+def copied(tree: Any) -> Any:
+    """`tree` with every array copied, where it is."""
+    return map_arrays(lambda array: array.clone() if hasattr(array, "clone") else array.copy(), tree)
 
 
 def fetch(tree: Any) -> Any:
     """`tree` with every array as a NumPy array."""
-    return map_arrays(np.asarray, tree)
+    return map_arrays(_fetched, tree)
+
+
+def _fetched(array: Any) -> np.ndarray:
+    if not hasattr(array, "detach"):
+        return np.asarray(array)
+    if str(array.dtype) == "torch.bfloat16":
+        import torch
+
+        return np.asarray(array.view(torch.int16).cpu().numpy().view(ml_dtypes.bfloat16))
+    return np.asarray(array.cpu().numpy())

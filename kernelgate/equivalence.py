@@ -88,14 +88,14 @@ def check(subject: Subject, example: Example, saboteur: Saboteur = Saboteur()) -
     """Raise Mismatch unless the subject's answer to the example is right and its arguments are left as they were."""
     arguments = example.arguments(subject.kernel, subject.dtype)
     placed = subject.place(saboteur.arguments(arguments))
-    before = [(name, np.asarray(array).tobytes()) for name, array in named_arrays(placed)]
+    before = [(name, array.tobytes()) for name, array in named_arrays(fetch(placed))]
     result = subject.bind(placed)()
     try:
-        for (name, was), (_, array) in zip(before, named_arrays(placed), strict=True):
-            if np.asarray(array).tobytes() != was:
+        for (name, was), (_, array) in zip(before, named_arrays(fetch(placed)), strict=True):
+            if array.tobytes() != was:
                 raise Mismatch(f"argument {name} was changed, but an implementation is a pure function")
         if subject.kernel.bind is None:
-            check_annotations(getattr(subject.module, subject.folder.name), placed, result)
+            check_annotations(getattr(subject.module, subject.folder.name), subject.prepared(placed), result)
         judge(subject, map_arrays(saboteur.result, fetch(result)), arguments)
     except Mismatch as mismatch:
         raise Mismatch(f"{example}: {mismatch}") from None

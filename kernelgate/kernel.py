@@ -20,6 +20,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "f32": np.dtype(np.float32),
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "f64": np.dtype(np.float64),
+    "i32": np.dtype(np.int32),
 }
 
 
@@ -29,27 +30,47 @@ class KernelError(ValueError):
 
 @dataclass(frozen=True)
 class Work:
-    """The least that any implementation must do: floating-point operations, and bytes read and written once."""
+    """The least that any implementation must do: arithmetic operations, and bytes read and written once.
+
+    `arithmetic` names what products are computed in, a key of DTYPES or `i8`, where it is not the working dtype.
+    """
 
     flops: float
     bytes: float
+    arithmetic: str | None = None
 
 
 @dataclass(frozen=True)
 class Backend:
-    """What a file `<backend>_<how>.py` needs: importable packages, devices, working dtypes, and the arrays it takes."""
+    """What a file `<backend>_<how>.py` needs: importable packages, devices, working dtypes, and the arrays it takes.
+
+    features:    instructions that the processor must have, as LLVM calls them.
+    interpreted: devices on which it is proven in an interpreter (called with `interpret=True`), and never timed.
+    library:     what a user would pick instead: proven and timed beside ours, and of no concern to the gate.
+    """
 
     requires: tuple[str, ...] = ()
     devices: tuple[str, ...] = ("cpu",)
     dtypes: tuple[str, ...] = ("f32", "bf16")
     arrays: str = "numpy"
+    features: tuple[str, ...] = ()
+    interpreted: tuple[str, ...] = ()
+    library: bool = False
 
 
 BACKENDS: Mapping[str, Backend] = {
     "reference": Backend(),
     "numpy": Backend(),
     "numba": Backend(requires=("numba",), dtypes=("f32",)),
+    "numba_bf16": Backend(requires=("numba",), dtypes=("bf16",), features=("avx512bf16",)),
+    "numba_vnni": Backend(requires=("numba",), dtypes=("f32",), features=("avx512vnni",)),
     "jax": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax"),
+    "pallas": Backend(requires=("jax",), devices=("cpu", "tpu"), arrays="jax", interpreted=("cpu",)),
+    "torch": Backend(requires=("torch",), devices=("cpu", "gpu"), arrays="torch", library=True),
+    "jaxnn": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
+    "tokamax": Backend(requires=("tokamax",), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
+    "sentencepiece": Backend(requires=("sentencepiece",), dtypes=("i32",), library=True),
+    "tokenizers": Backend(requires=("tokenizers",), dtypes=("i32",), library=True),
 }
 
 
@@ -66,7 +87,11 @@ class Kernel:
     scale:   `(result, *arguments) -> array` in float64, by default `|result|`; for a product `sqrt(A**2 @ B**2)`.
     agrees:  `(result, *arguments) -> None`, raises AssertionError: a verdict in place of the error, for sampled tokens.
     bind:    `(module, *arguments) -> call`, by default the module's function of the folder's name on the arguments.
-    dtypes:  working dtypes of a backend, where this operation has fewer than the backend.
+    dtypes:  working dtypes of a backend, or of any other (`*`), where this operation's are not the backend's.
+    weights: how many of the last arguments stay the same from call to call. A file may define `prepare(*weights)`,
+             done once, outside the clock, as when a model is loaded; the function gets what it returns in their place.
+    mutates: how many of the first arguments may be written to, or donated. The result holds them as they are then,
+             and the next call gets those; a repeated call must make sense.
     edges:   `(rng, activations) -> activations` by name: awkward inputs drawn beside the plain ones.
     magnitudes: factors on the activations.
     margin:  the slowdown that the gate puts up with, 0.02 for 2 %, where it is not the project's.
@@ -83,9 +108,15 @@ class Kernel:
     bind: Callable[..., Callable[[], Any]] | None = None
     heavy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: int = 0
+    mutates: int = 0
     edges: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     magnitudes: tuple[float, ...] = (1e-6, 1.0, 1e6)
     margin: float | None = None
+
+    def dtypes_of(self, backend: str) -> tuple[str, ...]:
+        """The working dtypes in which implementations of a backend are proven and timed."""
+        return self.dtypes.get(backend) or self.dtypes.get("*") or BACKENDS[backend].dtypes
 
 
 @dataclass(frozen=True)

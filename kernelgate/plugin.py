@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import gate_options, numba_cache, threads
+from .stored import StoredRuns, accelerators
 
 if TYPE_CHECKING:
     from .gate_plugin import GatePlugin
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SELECTION: pytest.StashKey[Selection] = pytest.StashKey()
 GATE = "kernelgate-gate"
+STORED = "kernelgate-stored"
 AXES = ("kernel", "impl", "case", "dtype", "device")
 
 
@@ -52,9 +54,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "subjects(*kernels, operation=None, reference_only=False): the implementations to run a test for, by kernel "
+        "subjects(*kernels, operation=None, backends=()): the implementations to run a test for, by kernel and backend "
         "(default: all) and operation (default: the one that the test is named after)",
     )
+    if not hasattr(config, "workerinput"):  # which an xdist worker has: it reports to a process that is not one
+        config.pluginmanager.register(StoredRuns(config), STORED)
     if config.getoption("against"):
         from .gate_plugin import GatePlugin
 
@@ -105,9 +109,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             f"{', '.join(sorted(selection.operations))}; name the test after it or mark it subjects(operation=...)"
         )
     axes = [axis for axis in AXES if axis in metafunc.fixturenames]
-    reference_only = bool(marker and marker.kwargs.get("reference_only"))
+    kernels, backends = (marker.args, marker.kwargs.get("backends", ())) if marker else ((), ())
     rows = []
-    for subject in selection.subjects(operation, marker.args if marker else (), reference_only):
+    for subject in selection.subjects(operation, kernels, backends, timed="measure" in metafunc.fixturenames):
         values = {"kernel": subject.folder.name, "impl": subject.implementation, "dtype": subject.dtype}
         values["device"] = subject.device
         for case in selection.cases(subject.kernel) if "case" in axes else ("",):
@@ -171,17 +175,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     from . import limits
 
-    machine_info["kernelgate"] = {"threads": threads.record(), "limits": limits.measured()}
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_benchmark_compare_machine_info(machine_info: dict[str, Any], compared_benchmark: dict[str, Any]) -> None:
-    """Takes out of both sides what differs between two runs on one machine, so that a warning means another machine."""
-    for side in (machine_info, compared_benchmark["machine_info"]):
-        for name in ("limits", "threads"):
-            side.get("kernelgate", {}).pop(name, None)
-        for name in ("hz_actual", "hz_actual_friendly"):
-            side.get("cpu", {}).pop(name, None)
+    machine_info["kernelgate"] = {
+        "threads": threads.record(),
+        "limits": limits.measured(),
+        "accelerators": accelerators(config.getoption("device")),
+    }

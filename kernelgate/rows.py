@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .devices import choose_backends, choose_devices
+from .devices import choose_backends, choose_devices, lacking
 from .kernel import BACKENDS, Folder, Kernel, backend_of, discover
 from .subject import Subject
 
@@ -28,8 +28,9 @@ class Selection:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """The backends that the run leaves out."""
-        return tuple(name for name in BACKENDS if name not in self.backends)
+        """The backends that the run leaves out, and what they lack if they could not run."""
+        left_out = (name for name in BACKENDS if name not in self.backends)
+        return tuple(f"{name} ({lacking(name)})" if lacking(name) else name for name in left_out)
 
     @property
     def operations(self) -> set[str]:
@@ -39,18 +40,29 @@ class Selection:
         """The cases to time, the heavy ones only if asked for."""
         return {**kernel.cases, **(kernel.heavy if self.heavy else {})}
 
-    def subjects(self, operation: str, kernels: Sequence[str] = (), reference_only: bool = False) -> Iterator[Subject]:
-        """Every implementation of the operation in each of its dtypes and on each device asked for."""
+    def subjects(
+        self,
+        operation: str,
+        kernels: Sequence[str] = (),
+        backends: Sequence[str] = (),
+        timed: bool = False,
+    ) -> Iterator[Subject]:
+        """Every implementation of the operation in each of its dtypes and on each device asked for.
+
+        `kernels` and `backends` choose among them; with `timed`, what is only interpreted on a device is left out.
+        """
         for name, folder in self.folders.items():
             if operation not in folder.operations or (kernels and name not in kernels):
                 continue
-            for implementation in ("reference",) if reference_only else folder.implementations:
-                yield from self._of(folder, operation, implementation)
+            for implementation in folder.implementations:
+                backend = backend_of(implementation)
+                if backend in self.backends and (not backends or backend in backends):
+                    yield from self._of(folder, operation, implementation, timed)
 
-    def _of(self, folder: Folder, operation: str, implementation: str) -> Iterator[Subject]:
+    def _of(self, folder: Folder, operation: str, implementation: str, timed: bool) -> Iterator[Subject]:
         name = backend_of(implementation)
-        if name in self.backends:
-            for dtype in folder.operations[operation].dtypes.get(name, BACKENDS[name].dtypes):
-                for device in self.devices:
-                    if device in BACKENDS[name].devices:
-                        yield Subject(folder, operation, implementation, dtype, device)
+        devices = set(BACKENDS[name].devices) - set(BACKENDS[name].interpreted if timed else ())
+        for dtype in folder.operations[operation].dtypes_of(name):
+            for device in self.devices:
+                if device in devices:
+                    yield Subject(folder, operation, implementation, dtype, device)

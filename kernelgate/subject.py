@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import is_array, map_arrays
-from .devices import awaited, fetch, place
+from .devices import awaited, copied, fetch, place
 from .kernel import BACKENDS, Backend, Folder, Kernel, KernelError, backend_of
 
 
@@ -48,15 +48,24 @@ class Subject:
         return placed
 
     def bind(self, placed: tuple[Any, ...]) -> Callable[[], Any]:
-        """A call without arguments that computes the operation and returns when the result is there."""
-        return awaited(self._bind(self.module, placed), self.backend)
+        """A call without arguments that computes the operation and returns when the result is there.
+
+        What the operation may write to is copied, so that `placed` stays as it is.
+        """
+        return awaited(self._bind(self.module, placed), self.backend, self.device)
+
+    def prepared(self, placed: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of the function: weights as the implementation's `prepare` makes them, if it has one."""
+        first = len(placed) - self.kernel.weights
+        prepare = getattr(self.module, "prepare", None)
+        return placed if prepare is None else (*placed[:first], *prepare(*placed[first:]))
 
     def __call__(self, *arguments: Any) -> Any:
         return fetch(self.bind(self.place(arguments))())
 
     def oracle(self, arguments: tuple[Any, ...]) -> Any:
         """The reference in float64 on the arguments as they were rounded to the working dtype."""
-        return self._bind(self.reference.module, upcast(arguments))()
+        return self.reference._bind(self.reference.module, upcast(arguments))()
 
     def _bind(self, module: ModuleType, arguments: tuple[Any, ...]) -> Callable[[], Any]:
         if self.kernel.bind is not None:
@@ -66,7 +75,26 @@ class Subject:
             raise KernelError(
                 f"{module.__name__} defines no function {name}: a file holds the one named after its folder"
             )
-        return partial(getattr(module, name), *arguments)
+        function = getattr(module, name)
+        if self.device in self.backend.interpreted:
+            function = partial(function, interpret=True)
+        arguments = self.prepared(arguments)
+        return (
+            mutating(function, arguments, self.kernel.mutates) if self.kernel.mutates else partial(function, *arguments)
+        )
+
+
+def mutating(function: Callable[..., Any], arguments: tuple[Any, ...], count: int) -> Callable[[], Any]:
+    """A call that hands the first `count` arguments of its result to the next call; the first gets copies."""
+    state, rest = copied(arguments[:count]), arguments[count:]
+
+    def call() -> Any:
+        nonlocal state
+        result = function(*state, *rest)
+        state = (result,) if is_array(result) else tuple(result[:count])
+        return result
+
+    return call
 
 
 def is_floating(array: Any) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from kernelgate.equivalence import Mismatch, prove, saboteurs
 
-pytestmark = pytest.mark.subjects(reference_only=True)
+pytestmark = pytest.mark.subjects(backends=("reference",))
 
 
 def reject_all(subject):
