@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .config import LlamaConfig, parameter_shapes
+from .config import LlamaConfig
 
 
 class Filled(Protocol):
@@ -21,7 +21,7 @@ class Filled(Protocol):
 
 def check_parameters(params: Mapping[str, Any], config: LlamaConfig, dtypes: tuple[str, ...]) -> str:
     """The one dtype of all parameters; ValueError if it is not among `dtypes`, or a name or a shape is wrong."""
-    shapes = parameter_shapes(config)
+    shapes = config.parameter_shapes()
     for name in sorted(shapes.keys() | params.keys()):
         if name not in params:
             raise ValueError(f"params lacks {name}, expected an array of shape {shapes[name]}")

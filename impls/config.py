@@ -67,6 +67,28 @@ class LlamaConfig:
         if not 0 < self.rope_theta < math.inf:
             raise ValueError(f"rope_theta is {self.rope_theta}, expected a positive finite number")
 
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter by name; matrices are stored `[out, in]`, as torch.nn.Linear does."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (self.vocab_size, self.dim)}
+        for layer in range(self.layers):
+            block = f"model.layers.{layer}"
+            shapes |= {
+                f"{block}.input_layernorm.weight": (self.dim,),
+                f"{block}.self_attn.q_proj.weight": (queries, self.dim),
+                f"{block}.self_attn.k_proj.weight": (keys, self.dim),
+                f"{block}.self_attn.v_proj.weight": (keys, self.dim),
+                f"{block}.self_attn.o_proj.weight": (self.dim, queries),
+                f"{block}.post_attention_layernorm.weight": (self.dim,),
+                f"{block}.mlp.gate_proj.weight": (self.ffn_dim, self.dim),
+                f"{block}.mlp.up_proj.weight": (self.ffn_dim, self.dim),
+                f"{block}.mlp.down_proj.weight": (self.dim, self.ffn_dim),
+            }
+        shapes["model.norm.weight"] = (self.dim,)
+        if not self.tied:
+            shapes["lm_head.weight"] = (self.vocab_size, self.dim)
+        return shapes
+
 
 SHAPES: Mapping[str, LlamaConfig] = {
     "stories15M": LlamaConfig(288, 6, 6, 6, 48, 768, 32000, 256, tied=True),
@@ -77,34 +99,11 @@ SHAPES: Mapping[str, LlamaConfig] = {
 }
 
 
-def parameter_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
-    """The shape of each parameter by name; matrices are stored `[out, in]`, as torch.nn.Linear does."""
-    queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config.vocab_size, config.dim)}
-    for layer in range(config.layers):
-        block = f"model.layers.{layer}"
-        shapes |= {
-            f"{block}.input_layernorm.weight": (config.dim,),
-            f"{block}.self_attn.q_proj.weight": (queries, config.dim),
-            f"{block}.self_attn.k_proj.weight": (keys, config.dim),
-            f"{block}.self_attn.v_proj.weight": (keys, config.dim),
-            f"{block}.self_attn.o_proj.weight": (config.dim, queries),
-            f"{block}.post_attention_layernorm.weight": (config.dim,),
-            f"{block}.mlp.gate_proj.weight": (config.ffn_dim, config.dim),
-            f"{block}.mlp.up_proj.weight": (config.ffn_dim, config.dim),
-            f"{block}.mlp.down_proj.weight": (config.dim, config.ffn_dim),
-        }
-    shapes["model.norm.weight"] = (config.dim,)
-    if not config.tied:
-        shapes["lm_head.weight"] = (config.vocab_size, config.dim)
-    return shapes
-
-
-def random_parameters(config: LlamaConfig, rng: np.random.Generator, dtype: Any) -> dict[str, np.ndarray]:
+def random_parameters(config: Any, rng: np.random.Generator, dtype: Any) -> dict[str, np.ndarray]:
     """Parameters that keep activations and logits near 1: matrices with deviation fan_in**-0.5, gains around 1."""
 
     def draw(shape: tuple[int, ...]) -> np.ndarray:
         values = rng.standard_normal(shape, np.float32)
         return (values / math.sqrt(shape[-1]) if len(shape) == 2 else 1 + 0.1 * values).astype(dtype)
 
-    return {name: draw(shape) for name, shape in parameter_shapes(config).items()}
+    return {name: draw(shape) for name, shape in config.parameter_shapes().items()}

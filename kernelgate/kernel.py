@@ -68,7 +68,7 @@ BACKENDS: Mapping[str, Backend] = {
     "pallas": Backend(requires=("jax",), devices=("cpu", "tpu"), arrays="jax", interpreted=("cpu",)),
     "torch": Backend(requires=("torch",), devices=("cpu", "gpu"), arrays="torch", library=True),
     "jaxnn": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
-    "tokamax": Backend(requires=("tokamax",), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
+    "tokamax": Backend(requires=("tokamax", "jax", "absl"), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
     "sentencepiece": Backend(requires=("sentencepiece",), dtypes=("i32",), library=True),
     "tokenizers": Backend(requires=("tokenizers",), dtypes=("i32",), library=True),
 }

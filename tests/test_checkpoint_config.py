@@ -8,7 +8,7 @@ import pytest
 from checkpoint_writers import GROUPED, MULTI, assert_same, config_keys, draw, write_bin, write_directory, write_npz
 
 from impls.checkpoints import CheckpointError, read
-from impls.config import SHAPES, RopeScaling, parameter_shapes
+from impls.config import SHAPES, RopeScaling
 
 NORM = "model.norm.weight"
 
@@ -16,7 +16,7 @@ NORM = "model.norm.weight"
 @pytest.mark.parametrize("tied", [True, False])
 def test_sizes_of_npz_from_a_named_shape(tmp_path, tied):
     config = replace(SHAPES["stories15M"], tied=tied)
-    written = {name: np.broadcast_to(np.float32(1), shape) for name, shape in parameter_shapes(config).items()}
+    written = {name: np.broadcast_to(np.float32(1), shape) for name, shape in config.parameter_shapes().items()}
     np.savez_compressed(tmp_path / "stories15M.model.npz", **written)
     params, found = read(tmp_path / "stories15M.model.npz")
     assert found == config

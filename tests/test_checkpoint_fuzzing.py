@@ -21,7 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impls.checkpoints import CheckpointError, read
-from impls.config import parameter_shapes
 
 CONFIG = replace(GROUPED, layers=1, vocab_size=5)
 NORM = "model.norm.weight"
@@ -60,7 +59,7 @@ def attempt(path, config=None):
     except CheckpointError as error:
         assert str(path.parent if path.suffix else path) in str(error)
         return None
-    assert {name: tensor.shape for name, tensor in params.items()} == parameter_shapes(found)
+    assert {name: tensor.shape for name, tensor in params.items()} == found.parameter_shapes()
     return params, found
 
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from impls.config import LlamaConfig, random_parameters
 from impls.llama import numpy_fused, reference
-from impls.llama.spec import ULPS
+from impls.llama.spec import FAMILY
 from kernelgate.kernel import DTYPES
 from kernelgate.subject import upcast
 
@@ -33,7 +33,7 @@ class Pair:
         expected = self.oracle.forward(text)[:, -1]
         assert (logits.shape, logits.dtype) == (expected.shape, DTYPES[self.dtype])
         error = np.abs(np.asarray(logits).astype(np.float64) - expected).max(axis=1) / np.abs(expected).max(axis=1)
-        assert error.max() <= ULPS[self.dtype] * float(ml_dtypes.finfo(DTYPES[self.dtype]).eps), (text, error)
+        assert error.max() <= FAMILY.ulps[self.dtype] * float(ml_dtypes.finfo(DTYPES[self.dtype]).eps), (text, error)
 
 
 def tokens(*shape, seed=1):

@@ -10,7 +10,7 @@ import pytest
 from checkpoint_writers import CONFIGS, draw, write_bin
 
 import impls
-from impls.config import LlamaConfig, parameter_shapes
+from impls.config import LlamaConfig
 from impls.llama import spec
 from impls.vocabulary import Vocabulary, default_prompt, default_vocabulary
 
@@ -20,9 +20,10 @@ CONFIG = LlamaConfig(16, 2, 4, 2, 4, 12, 2048, 32, tied=True)
 @pytest.fixture(autouse=True)
 def untouched(monkeypatch):
     """Takes back what `use_checkpoint` changes."""
-    for name in ("MODELS", "WEIGHTS", "OPERATIONS"):
-        monkeypatch.setattr(spec, name, dict(getattr(spec, name)))
-    monkeypatch.setattr(spec, "VOCABULARY", [])
+    monkeypatch.setattr(spec, "OPERATIONS", dict(spec.OPERATIONS))
+    monkeypatch.setattr(spec.FAMILY, "models", dict(spec.FAMILY.models))
+    monkeypatch.setattr(spec.FAMILY, "weights", {})
+    monkeypatch.setattr(spec.FAMILY, "vocabulary", None)
 
 
 def inputs(operation, case, dtype=np.float32):
@@ -69,40 +70,40 @@ def test_a_context_is_stretched_to_its_case_and_cut_where_it_is_long():
     tokens, _, config, count = inputs("generate", "stories15M-b1")
     assert (count, config.context) == (256, tokens.shape[1] + 256)
     assert inputs("decode", "stories15M-b1")[2].context == 256
-    assert spec.model_of("llama-3.2-1B", 129).context == 1024
-    assert spec.model_of("llama-3.2-1B", 2000).context == 2000
+    assert spec.FAMILY.model_of("llama-3.2-1B", 129).context == 1024
+    assert spec.FAMILY.model_of("llama-3.2-1B", 2000).context == 2000
 
 
 def weights_of(config):
-    return sum(math.prod(shape) for shape in parameter_shapes(config).values())
+    return sum(math.prod(shape) for shape in config.parameter_shapes().values())
 
 
 def test_bytes_are_every_weight_once_and_what_the_cache_gains():
     tied, untied = spec.TINY["tiny"], spec.TINY["tiny grouped"]
     cache = 2 * 2 * 4 * 12  # layers, keys and values, heads, head_dim
-    assert spec.decode_work(2, "tiny", 3, 5).bytes == 2 * (weights_of(tied) + 3 * (6 * cache + 64 + 61))
+    assert spec.FAMILY.decode_work(2, "tiny", 3, 5).bytes == 2 * (weights_of(tied) + 3 * (6 * cache + 64 + 61))
     # An embedding that is not the head as well is only looked up.
     cache = 2 * 2 * 4 * 10
-    assert spec.prefill_work(4, "tiny grouped", 1, 7).bytes == 4 * (
+    assert spec.FAMILY.prefill_work(4, "tiny grouped", 1, 7).bytes == 4 * (
         weights_of(untied) - 67 * 64 + 7 * cache + 7 * 64 + 67
     )
 
 
 def test_flops_are_two_a_weight_and_token_and_attention_over_what_is_seen():
     config = spec.TINY["tiny grouped"]
-    matrices = 2 * sum(math.prod(s) for name, s in parameter_shapes(config).items() if "_proj" in name)
+    matrices = 2 * sum(math.prod(s) for name, s in config.parameter_shapes().items() if "_proj" in name)
     head = 2 * 64 * 67
     small = 2 * (8 * 64 + 3 * (8 + 4) * 10)
     seen = 2 * 8 * (4 * 10 + 4)
-    assert spec.decode_work(4, "tiny grouped", 1, 5).flops == matrices + head + small + 4 * 64 + 6 * seen
-    assert spec.prefill_work(4, "tiny grouped", 1, 3).flops == 3 * (matrices + small) + head + 4 * 64 + 6 * seen
+    assert spec.FAMILY.decode_work(4, "tiny grouped", 1, 5).flops == matrices + head + small + 4 * 64 + 6 * seen
+    assert spec.FAMILY.prefill_work(4, "tiny grouped", 1, 3).flops == 3 * (matrices + small) + head + 4 * 64 + 6 * seen
 
 
 def test_generating_is_a_prefill_and_a_decoded_step_for_each_token_but_the_first():
     parts = [
-        spec.prefill_work(4, "tiny", 2, 5),
-        *(spec.decode_work(4, "tiny", 2, position) for position in (5, 6, 7)),
+        spec.FAMILY.prefill_work(4, "tiny", 2, 5),
+        *(spec.FAMILY.decode_work(4, "tiny", 2, position) for position in (5, 6, 7)),
     ]
-    whole = spec.generate_work(4, "tiny", 2, 5, 4)
+    whole = spec.FAMILY.generate_work(4, "tiny", 2, 5, 4)
     assert whole.flops == sum(part.flops for part in parts)
     assert whole.bytes == sum(part.bytes for part in parts)

@@ -6,13 +6,13 @@ jax = pytest.importorskip("jax")
 
 from functools import partial  # noqa: E402
 
-import jax.extend  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from jax.experimental import pallas as pl  # noqa: E402
 from jax.experimental.pallas import tpu as pltpu  # noqa: E402
+from jax.extend.core import jaxprs_in_params  # noqa: E402
 
 from kernelgate.arrays import is_array, map_arrays  # noqa: E402
 from kernelgate.devices import fetch  # noqa: E402
@@ -66,7 +66,7 @@ def pallas_calls(jaxpr):
     for equation in jaxpr.eqns:
         if equation.primitive.name == "pallas_call":
             yield equation
-        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+        for inner in jaxprs_in_params(equation.params):
             yield from pallas_calls(inner)
 
 

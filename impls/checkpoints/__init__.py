@@ -26,7 +26,7 @@ def read(
     rope:   the order of the rows of q_proj and k_proj in the file, where it is not the usual one: "interleaved" (usual
             for `.npz` and `.bin`) or "half_split" (usual for a directory). The result is always half-split.
 
-    Names and shapes are those of `parameter_shapes(config)`, in native byte order, perhaps read-only or memory-mapped.
+    Names and shapes are those of `config.parameter_shapes()`, in native byte order, perhaps read-only or memory-mapped.
     float32, bfloat16 and float64 stay as stored, float16 becomes float32; a mixture becomes its widest, so nothing is
     rounded. Values are not looked at: weights that are not finite are read as they are, as transformers reads them.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import LlamaConfig, parameter_shapes
+from ..config import LlamaConfig
 from .parameters import CheckpointError, parameters, settled
 
 _MAGIC = 0x616B3432  # "ak42"; the legacy format has none, and begins with dim
@@ -102,7 +102,7 @@ def _tensors(path: Path, config: LlamaConfig, start: int, order: tuple[str, ...]
 
 def _layout(config: LlamaConfig, order: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Name and shape of each tensor, one by one: a damaged header may claim any number of layers."""
-    shapes = parameter_shapes(replace(config, layers=1))
+    shapes = replace(config, layers=1).parameter_shapes()
     shapes |= dict.fromkeys(_TABLES, (config.context, config.head_dim // 2))
     for template in order:
         if (first := template.format(0)) in shapes:

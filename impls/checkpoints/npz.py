@@ -17,7 +17,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from ..config import SHAPES, LlamaConfig, parameter_shapes
+from ..config import SHAPES, LlamaConfig
 from . import config_json
 from .parameters import CheckpointError, parameters
 
@@ -102,7 +102,7 @@ def _config(path: Path, tensors: dict[str, np.ndarray]) -> LlamaConfig:
         return config_json.read(beside)
     tied = "lm_head.weight" not in tensors
     for config in SHAPES.values():
-        shapes = parameter_shapes(replace(config, tied=tied))
+        shapes = replace(config, tied=tied).parameter_shapes()
         fitting = sum(name in tensors and tensors[name].shape == shape for name, shape in shapes.items())
         # More than half: of a damaged checkpoint, the one tensor that does not fit is to be named, not the lot.
         if 2 * fitting > len(shapes):

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Float
 
-from ..config import LlamaConfig, parameter_shapes
+from ..config import LlamaConfig
 
 ROPE_ORDERS = ("interleaved", "half_split")
 
@@ -54,7 +54,7 @@ def parameters(
     """
     files = files or {}
     _find_layers(path, tensors, config)
-    shapes = parameter_shapes(config)
+    shapes = config.parameter_shapes()
     for name, shape in shapes.items():
         if name not in tensors:
             raise CheckpointError(f"{path}: tensor {name} is missing, expected shape {shape}")

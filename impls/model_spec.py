@@ -1,0 +1,169 @@
+"""What every folder of a model times and proves: prefill of a prompt, one decoded step, and a generated text."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from kernelgate.kernel import Kernel, Work
+
+from .config import random_parameters
+from .generation import generate
+from .vocabulary import Vocabulary, default_prompt, default_vocabulary
+
+# Longer contexts are cut, since the cache has its full length; shorter ones are stretched where a case needs it.
+LONGEST_CONTEXT = 1024
+TEXT = "prompt.txt"
+
+
+@dataclass
+class Family:
+    """Models of one architecture, and the kernels made of them.
+
+    load:      the reference's `load(params, config)`, whose `forward` is the oracle of generated tokens.
+    step_work: `(itemsize, config, batch, position, tokens) -> Work`: what `tokens` more positions of each row cost
+               behind `position`, when only the last one's logits are wanted.
+    models:    configurations by name; `tiny` names those that are proven, small enough to compile again and again.
+    dtypes:    as in Kernel.
+    """
+
+    load: Callable[..., Any]
+    step_work: Callable[..., Work]
+    models: dict[str, Any]
+    tiny: tuple[str, ...]
+    ulps: Mapping[str, float]
+    dtypes: Mapping[str, tuple[str, ...]]
+    weights: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
+
+    def model_of(self, name, positions):
+        """The configuration of a model with a context that holds so many positions."""
+        config = self.models[name]
+        return replace(config, context=max(positions, min(config.context, LONGEST_CONTEXT)))
+
+    def parameters(self, rng, dtype, name, config):
+        if name in self.weights:
+            return {key: array.astype(dtype, copy=False) for key, array in self.weights[name].items()}
+        return random_parameters(config, rng, dtype)
+
+    def text_ids(self):
+        return (self.vocabulary or default_vocabulary()).encode(default_prompt())
+
+    def prompt_length(self, prompt):
+        return len(self.text_ids()) if prompt == TEXT else prompt
+
+    def drawn(self, rng, name, *shape):
+        return rng.integers(0, self.models[name].vocab_size, shape, np.int32)
+
+    def prefill_inputs(self, rng, dtype, model, batch, tokens):
+        config = self.model_of(model, tokens)
+        return self.drawn(rng, model, batch, tokens), self.parameters(rng, dtype, model, config), config
+
+    def decode_inputs(self, rng, dtype, model, batch, position):
+        return self.prefill_inputs(rng, dtype, model, batch, position + 1)
+
+    def generate_inputs(self, rng, dtype, model, batch, prompt, count):
+        length = self.prompt_length(prompt)
+        text = prompt == TEXT
+        ids = (
+            np.tile(np.array(self.text_ids(), np.int32), (batch, 1)) if text else self.drawn(rng, model, batch, length)
+        )
+        config = self.model_of(model, length + count)
+        return ids, self.parameters(rng, dtype, model, config), config, count
+
+    def prefill_work(self, itemsize, model, batch, tokens):
+        return self.step_work(itemsize, self.models[model], batch, 0, tokens)
+
+    def decode_work(self, itemsize, model, batch, position):
+        return self.step_work(itemsize, self.models[model], batch, position, 1)
+
+    def generate_work(self, itemsize, model, batch, prompt, count):
+        length, config = self.prompt_length(prompt), self.models[model]
+        steps = [self.step_work(itemsize, config, batch, position, 1) for position in range(length, length + count - 1)]
+        steps.append(self.step_work(itemsize, config, batch, 0, length))
+        return Work(sum(step.flops for step in steps), sum(step.bytes for step in steps))
+
+    def is_greedy(self, result, tokens, params, config, count):
+        """Each token is the likeliest after those before it, up to what two exact implementations could differ by."""
+        given = f"{result.dtype}{list(result.shape)}"
+        assert (result.shape, result.dtype) == ((len(tokens), count), np.int32), f"gave {given}"
+        assert ((result >= 0) & (result < config.vocab_size)).all(), f"gave ids outside the vocabulary: {result}"
+        text = np.concatenate([tokens, result[:, :-1]], axis=1)
+        logits = self.load(params, config).forward(text)[:, tokens.shape[1] - 1 :]
+        picked = np.take_along_axis(logits, result[..., None], axis=-1)[..., 0]
+        missed = (logits.max(axis=-1) - picked) / np.abs(logits).max(axis=-1)
+        row, step = np.unravel_index(np.argmax(missed), missed.shape)
+        assert missed.max() <= 2 * self.ulps["f32"] * np.finfo(np.float32).eps, (
+            f"row {row}: token {step} is {result[row, step]} with logit {picked[row, step]:.7g}, "
+            f"the likeliest is {logits[row, step].argmax()} with {logits[row, step].max():.7g}"
+        )
+
+    def operations(self, model, heavy=(), count=256):
+        """The three kernels with their cases for one model, and heavy cases for others."""
+        tiny = {"model": self.tiny, "batch": (1, 3)}
+        return {
+            "prefill": Kernel(
+                inputs=self.prefill_inputs,
+                work=self.prefill_work,
+                cases=prefill_cases(model),
+                heavy={case: dims for name in heavy for case, dims in prefill_cases(name).items()},
+                domain={**tiny, "tokens": (1, 5)},
+                ulps=self.ulps,
+                bind=bind_prefill,
+                dtypes=self.dtypes,
+            ),
+            "decode": Kernel(
+                inputs=self.decode_inputs,
+                work=self.decode_work,
+                cases=decode_cases(model),
+                heavy={case: dims for name in heavy for case, dims in decode_cases(name).items()},
+                domain={**tiny, "position": (1, 5)},
+                ulps=self.ulps,
+                bind=bind_decode,
+                dtypes=self.dtypes,
+            ),
+            "generate": Kernel(
+                inputs=self.generate_inputs,
+                work=self.generate_work,
+                cases={f"{model}-b1": {"model": model, "batch": 1, "prompt": TEXT, "count": count}},
+                domain={**tiny, "prompt": (1, 5), "count": (1, 6)},
+                ulps=self.ulps,
+                agrees=self.is_greedy,
+                bind=bind_generate,
+                # Rounded to bfloat16, logits are often equal, and which token is the likeliest means little.
+                dtypes={"*": ("f32",)},
+            ),
+        }
+
+
+def prefill_cases(name):
+    return {f"{name}-{tokens}": {"model": name, "batch": 1, "tokens": tokens} for tokens in (64, 256)}
+
+
+def decode_cases(name):
+    return {f"{name}-b{batch}": {"model": name, "batch": batch, "position": 128} for batch in (1, 32)}
+
+
+def bind_prefill(module, tokens, params, config):
+    model = module.load(params, config)
+    return lambda: model.prefill(tokens)[0]
+
+
+def bind_decode(module, tokens, params, config):
+    """A step behind all tokens but the last; it starts by taking back the step before."""
+    model = module.load(params, config)
+    token, position = tokens[:, -1], tokens.shape[1] - 1
+    cache = model.prefill(tokens[:, :-1])[1]
+
+    def step():
+        nonlocal cache
+        logits, cache = model.decode(token, cache.rewind(position))
+        return logits
+
+    return step
+
+
+def bind_generate(module, tokens, params, config, count):
+    model = module.load(params, config)
+    return lambda: generate(model, tokens, count)
