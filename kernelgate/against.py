@@ -72,18 +72,39 @@ def changed_files(root: Path, base: Base, package: str) -> set[str]:
 
 def changed_dependencies(root: Path, base: Base, lock: str) -> list[str]:
     """`numpy 2.3.0 -> 2.4.0` for each pin of the lock file that is not the commit's."""
-    then = _pins(_git(root, "show", f"{base.commit}:{_prefix(root)}{lock}").stdout.decode())
-    now = _pins((root / lock).read_text(encoding="utf-8") if (root / lock).exists() else "")
+    then = pins_at(root, base, lock) or {}
+    now = pins((root / lock).read_text(encoding="utf-8") if (root / lock).exists() else "")
+    absent = Pin("absent", "")
     return [
-        f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}"
+        f"{name} {then.get(name, absent).version} -> {now.get(name, absent).version}"
         for name in sorted(then.keys() | now.keys())
-        if then.get(name) != now.get(name)
+        if then.get(name, absent).version != now.get(name, absent).version
     ]
 
 
-def _pins(text: str) -> dict[str, str]:
-    pins = (line.partition("==") for line in text.splitlines() if "==" in line and not line.startswith("#"))
-    return {name.strip(): version.split(";")[0].strip() for name, _, version in pins}
+@dataclass(frozen=True)
+class Pin:
+    """A line of a lock file: the version, and the whole of it with its environment marker."""
+
+    version: str
+    text: str
+
+
+def pins_at(root: Path, base: Base, lock: str) -> dict[str, Pin] | None:
+    """What the commit's lock file pins, by name; None if it has none."""
+    shown = _git(root, "show", f"{base.commit}:{_prefix(root)}{lock}")
+    return None if shown.returncode else pins(shown.stdout.decode())
+
+
+def pins(text: str) -> dict[str, Pin]:
+    """`name==version ; marker` lines by name."""
+    found = {}
+    for line in text.splitlines():
+        name, equal, rest = line.partition("==")
+        if equal and not line.startswith("#"):
+            requirement = line.partition(" #")[0].strip().removesuffix("\\").strip()
+            found[name.strip()] = Pin(rest.split(";")[0].strip().removesuffix("\\").strip(), requirement)
+    return found
 
 
 def _prefix(root: Path) -> str:

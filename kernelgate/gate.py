@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +12,23 @@ from typing import Any
 from .journal import Journal
 from .machine import watched
 from .pairing import Job, Row
-from .structure.differences import Difference, compare
-from .verdict import FALSE_FAIL, Evidence, Verdict, judge, suspects, within
+from .structure.differences import Difference, compare, unread
+from .verdict import FALSE_FAIL, Evidence, Verdict, judge, spent, suspects, within
+from .workers import results, results_apart
 
-# Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect.
-SCREENING = (4, 4, 8)
-CONFIRMING = (10, 14)
+# Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
+# suspect leaves the confirming once it is decided.
+SCREENING = (4, 4, 8, 16)
+CONFIRMING = (6, 6, 8, 12, 16)
+# Looks at a row that is decided but for its control, which seems to have moved.
+CONTROL_LOOKS = 2
+# Of the budget: what the first look at all rows is meant to take, and what screening leaves to confirming.
+FIRST_LOOK = 0.3
+SCREENED_BY = 0.6
+# Seconds that a row takes in a process before its blocks, and the least and most for these.
+PREPARING = 0.15
+LEAST_SECONDS = 0.06
+MOST_SECONDS = 0.6
 FIRST_SEED = {"screen": 1, "confirm": 1001}
 
 
@@ -37,6 +44,14 @@ class Outcome:
     base_seconds: float | None = None
     reason: str = ""
     structure: tuple[Difference, ...] | None = None
+    # Base's and head's program, where they differ.
+    listing: tuple[str, str] | None = None
+    # Which exact figures neither side gave, and why.
+    unread: str = ""
+
+
+# Head's and control's evidence by row.
+Pairs = Mapping[str, tuple[Evidence, Evidence]]
 
 
 @dataclass
@@ -51,20 +66,24 @@ class Gate:
     budget: float
     # Rows whose files are not the base's: only theirs can differ in structure.
     touched: frozenset[str] = frozenset()
+    # Where base and control run, if not in head's environment.
+    base_interpreter: str | None = None
     level: float = FALSE_FAIL
     progress: Callable[[str], None] = lambda text: None
     started: float = field(default_factory=time.monotonic)
     look_started: float = 0.0
+    # Rows whose control was found slower than the same code by the rule that heads are judged by.
+    alarms: tuple[str, ...] = ()
 
     def run(self, rows: Iterable[Row]) -> dict[str, Outcome]:
         """Screen all rows, measure suspects afresh, and say of each what holds."""
         by_name = {str(row): row for row in rows}
         self._screen(by_name)
         screened = self._evidence("screen")
-        suspected = suspects({name: head for name, (head, _) in screened.items()}, self.margins)
-        verdicts = self._confirm({name: by_name[name] for name in suspected})
+        verdicts = self._confirm({name: by_name[name] for name in self._suspects(screened)})
         confirmed = self._evidence("confirm")
         problems = {line["row"]: line["problem"] for line in self.journal.lines if "problem" in line}
+        self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)
         return {
             name: self._outcome(
                 name, problems.get(name), verdicts.get(name), confirmed if name in verdicts else screened
@@ -72,13 +91,26 @@ class Gate:
             for name in by_name
         }
 
+    def _suspects(self, screened: Pairs) -> set[str]:
+        """Rows whose head, or whose control, seems slower than the margin."""
+        heads = {name: head for name, (head, _) in screened.items()}
+        controls = {name: control for name, (_, control) in screened.items()}
+        return {*suspects(heads, self.margins), *suspects(controls, self.margins)}
+
+    @property
+    def invalid(self) -> str:
+        """Why no clock of this run is to be believed; empty where it is."""
+        if not self.alarms:
+            return ""
+        return f"the same code against itself came out slower than the margin in {', '.join(self.alarms)}"
+
     def _screen(self, rows: Mapping[str, Row]) -> None:
         first = 0
         for count in SCREENING:
-            self._processes("screen", first, count, rows)
+            self._processes("screen", first, count, rows, SCREENED_BY * self.budget)
             first += count
             screened = self._evidence("screen")
-            suspected = set(suspects({name: head for name, (head, _) in screened.items()}, self.margins))
+            suspected = self._suspects(screened)
             rows = {
                 name: row
                 for name, row in rows.items()
@@ -89,21 +121,30 @@ class Gate:
         """Verdicts of the suspects, from processes and data that made none of them suspect."""
         verdicts: dict[str, Verdict] = {}
         first = 0
-        for count in CONFIRMING:
-            self._processes("confirm", first, count, rows)
+        for look, count in enumerate(CONFIRMING):
+            self._processes("confirm", first, count, rows, self.budget)
             first += count
-            evidence = {name: pair for name, pair in self._evidence("confirm").items() if name in rows}
-            heads = {name: head for name, (head, _) in evidence.items()}
-            controls = {name: control for name, (_, control) in evidence.items()}
-            # Each look spends its share of the chance of a false FAIL.
-            verdicts |= judge(heads, controls, self.margins, self.level / len(CONFIRMING))
-            rows = {name: row for name, row in rows.items() if verdicts.get(name) is Verdict.INCONCLUSIVE}
+            pairs = {name: pair for name, pair in self._evidence("confirm").items() if name in rows}
+            heads = {name: head for name, (head, _) in pairs.items()}
+            controls = {name: control for name, (_, control) in pairs.items()}
+            for name, verdict in judge(heads, controls, self.margins, self.level * spent(look)).items():
+                # What was decided stays so while its control is looked at; but not if that moved.
+                if verdict is Verdict.INVALID or verdicts.get(name) not in (Verdict.PASS, Verdict.FAIL):
+                    verdicts[name] = verdict
+            unclear = set(suspects(controls, self.margins)) if look < CONTROL_LOOKS - 1 else set()
+            rows = {
+                name: row
+                for name, row in rows.items()
+                if verdicts.get(name) is Verdict.INCONCLUSIVE
+                or (name in unclear and verdicts.get(name) is not Verdict.INVALID)
+            }
         return verdicts
 
-    def _processes(self, stage: str, first: int, count: int, rows: Mapping[str, Row]) -> None:
+    def _processes(self, stage: str, first: int, count: int, rows: Mapping[str, Row], until: float) -> None:
+        """The processes of one look; those that would begin later than `until` are left out, save the first two."""
         self.look_started = time.monotonic()
-        for process in range(first, first + count):
-            if time.monotonic() - self.started > self.budget and process >= 2:
+        for process in range(first, first + count) if rows else ():
+            if time.monotonic() - self.started > until and process >= 2:
                 return
             done = self.journal.rows(stage, process)
             left = {name: row for name, row in rows.items() if name not in done}
@@ -125,36 +166,20 @@ class Gate:
 
     def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Iterator[dict[str, Any]]:
         """The results of one fresh process as they come; of a row that kills it, that it does."""
-        seed = FIRST_SEED[stage] + process
         wanted = self.touched if (stage, process) == ("screen", 0) else frozenset()
-        job = Job(str(self.folder), self.packages, rows, seed, self.threads, tuple(sorted(wanted)))
-        environment = os.environ | {"PYTHONHASHSEED": str(seed), "KERNELGATE_PADDING": "x" * (seed * 37 % 1024)}
-        with subprocess.Popen(
-            [sys.executable, "-m", "kernelgate.pairing"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
-        ) as worker:
-            assert worker.stdin is not None and worker.stdout is not None
-            worker.stdin.write(job.to_json() + "\n")
-            worker.stdin.close()
-            begun = ""
-            try:
-                for text in worker.stdout:
-                    line = json.loads(text)
-                    begun = line.pop("begun", "")
-                    if not begun:
-                        yield line
-            except GeneratorExit:
-                worker.kill()
-                raise
-        if worker.returncode:
-            if not begun:
-                raise RuntimeError(f"the measuring process ended with exit status {worker.returncode} before any row")
-            yield {"row": begun, "problem": f"the process died with exit status {worker.returncode}"}
+        seed = FIRST_SEED[stage] + process
+        limit = self._seconds_a_row(stage, len(rows))
+        job = Job(str(self.folder), self.packages, rows, seed, self.threads, limit, tuple(sorted(wanted)))
+        yield from results(job) if self.base_interpreter is None else results_apart(job, self.base_interpreter)
 
-    def _evidence(self, stage: str) -> dict[str, tuple[Evidence, Evidence]]:
+    def _seconds_a_row(self, stage: str, rows: int) -> float:
+        """The time for the blocks of a row: less where there are many, so that screening keeps within its share."""
+        if stage == "confirm":
+            return MOST_SECONDS
+        share = FIRST_LOOK * self.budget / SCREENING[0] / max(rows, 1) - PREPARING
+        return min(MOST_SECONDS, max(LEAST_SECONDS, share))
+
+    def _evidence(self, stage: str) -> Pairs:
         """Head's and control's log-ratios by row, a number a process, where there are two processes or more."""
         ratios: dict[str, tuple[list[float], list[float]]] = {}
         for line in self.journal.lines:
@@ -168,9 +193,7 @@ class Gate:
             if len(head) > 1
         }
 
-    def _outcome(
-        self, name: str, problem: str | None, verdict: Verdict | None, evidence: Mapping[str, tuple[Evidence, Evidence]]
-    ) -> Outcome:
+    def _outcome(self, name: str, problem: str | None, verdict: Verdict | None, evidence: Pairs) -> Outcome:
         margin = self.margins[name]
         if problem is not None:
             broken = Verdict.FAIL if problem.startswith(("head", "the process")) else Verdict.INCONCLUSIVE
@@ -183,11 +206,24 @@ class Gate:
         lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
         structure = next((differences(line["structure"]) for line in lines if "structure" in line), None)
         # Exact figures have no noise to be excused by.
-        worse = "; ".join(difference.text for difference in structure or () if difference.worse)
+        reason = "; ".join(difference.text for difference in structure or () if difference.worse)
         seconds = median(line["base_seconds"] for line in lines)
-        return Outcome(name, Verdict.FAIL if worse else verdict, margin, head, control, seconds, worse, structure)
+        if reason:
+            verdict = Verdict.FAIL
+        elif verdict is Verdict.FAIL and self.alarms:
+            verdict, reason = Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
+        listing = next(
+            ((line["listing"]["base"], line["listing"]["head"]) for line in lines if "listing" in line), None
+        )
+        missing = next((unread(*sides(line["structure"])) for line in lines if "structure" in line), "")
+        return Outcome(name, verdict, margin, head, control, seconds, reason, structure, listing, missing)
 
 
 def differences(figures: Mapping[str, Any]) -> tuple[Difference, ...]:
     """How head's exact figures differ from base's."""
-    return tuple(compare(figures["base"], figures["head"]))
+    return tuple(compare(*sides(figures)))
+
+
+def sides(figures: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Base's figures and head's."""
+    return figures["base"], figures["head"]

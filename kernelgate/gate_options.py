@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# What `--against-env` without an interpreter means.
+BUILD = "build"
+
 
 def share(text: str) -> float:
     """`3%` or `2.5`, in per cent."""
@@ -48,6 +51,13 @@ def add(parser: pytest.Parser) -> None:
     )
     option("--budget", type=seconds, default=600.0, metavar="TIME", help="time to decide in (default: 10m)")
     option("--changed", action="store_true", help="judge only what runs files that differ from REF's")
+    option(
+        "--against-env",
+        nargs="?",
+        const=BUILD,
+        metavar="PYTHON",
+        help="run REF's side in an environment with the versions of its lock file, or in that interpreter's",
+    )
     option("--shard", type=shard, default=(1, 1), metavar="K/N", help="judge every Nth row, from the Kth on")
     option("--resume", action="store_true", help="go on where a killed run of the same comparison ended")
     option("--gate-report", type=Path, metavar="DIR", help="write gate.json, gate.md and, with plotly, gate.html there")

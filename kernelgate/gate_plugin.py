@@ -13,10 +13,12 @@ import pytest
 
 from . import gate_report, threads
 from .against import Base, RefError, changed_dependencies, changed_files, lay_out, resolve
+from .environments import EnvironmentRefused, build, named
 from .gate import Gate, Outcome
-from .gate_options import share
+from .gate_options import BUILD, share
 from .imports import closure
 from .journal import Journal, JournalError
+from .kernel import BACKENDS, backend_of
 from .machine import told
 from .pairing import Row
 from .plugin import SELECTION, operation_of
@@ -38,6 +40,8 @@ class GatePlugin:
             raise pytest.UsageError(str(error)) from None
         self.outcomes: dict[str, Outcome] = {}
         self.journal: Journal | None = None
+        self.invalid = ""
+        self.notes: list[str] = []
         self.told = 0.0
 
     @pytest.hookimpl(trylast=True)
@@ -64,7 +68,8 @@ class GatePlugin:
             try:
                 packages = lay_out(self.root, self.base, self.package, Path(folder))
                 self.journal = self._journal(rows)
-            except (RefError, JournalError) as error:
+                interpreter = self._base_interpreter(rows)
+            except (RefError, JournalError, EnvironmentRefused) as error:
                 raise pytest.UsageError(str(error)) from None
             there = implementations(Path(folder) / packages["base"][0])
             here = implementations(self.root / self.package)
@@ -78,11 +83,13 @@ class GatePlugin:
                 threads=threads.available(),
                 budget=self.config.getoption("budget"),
                 touched=frozenset(str(row) for row in known if (row.kernel, row.impl) in touched),
+                base_interpreter=interpreter,
                 # Each shard spends its share of the whole suite's chance of a false FAIL.
                 level=FALSE_FAIL / self.config.getoption("shard")[1],
                 progress=self._progress,
             )
             self.outcomes = gate.run(known)
+            self.invalid = gate.invalid
         for row in rows:
             if row not in known:
                 self.outcomes[str(row)] = Outcome(
@@ -134,7 +141,26 @@ class GatePlugin:
         path = self.config.rootpath / ".kernelgate" / "journal.jsonl"
         head = sorted(changed_files(self.root, self.base, self.package))
         comparison = {"base": self.base.commit, "changed": head, "rows": sorted(map(str, rows))}
+        if self.config.getoption("against_env"):
+            comparison["environment"] = self.config.getoption("against_env")
         return Journal(path, comparison, self.config.getoption("resume"))
+
+    def _base_interpreter(self, rows: list[Row]) -> str | None:
+        """Where base and control run, if not here."""
+        asked = self.config.getoption("against_env")
+        if asked is None:
+            return None
+        needed = sorted({package for row in rows for package in BACKENDS[backend_of(row.impl)].requires})
+        if asked == BUILD:
+            built = build(self.root, self.base, self.config.getini("lock"), self._progress)
+            self.notes.append(
+                f"{self.base} ran in an environment with its own lock file's versions"
+                if built
+                else f"both sides ran in one environment: the lock file is {self.base}'s"
+            )
+            return built and named(built, needed)
+        self.notes.append(f"{self.base} ran in the environment of {asked}")
+        return named(asked, needed)
 
     def _touched(self) -> set[tuple[str, str]]:
         """Kernel and implementation of every file that is changed, or imports one that is, or whose contract is."""
@@ -148,8 +174,9 @@ class GatePlugin:
         }
 
     def _report(self) -> gate_report.Report:
-        notes = []
-        if changed := changed_dependencies(self.root, self.base, self.config.getini("lock")):
+        notes = [f"the run is INVALID: {self.invalid}"] if self.invalid else []
+        notes += self.notes
+        if not self.notes and (changed := changed_dependencies(self.root, self.base, self.config.getini("lock"))):
             notes.append(f"both sides ran with head's dependencies, though the lock file changed: {', '.join(changed)}")
         if self.journal and (machine := told([line["machine"] for line in self.journal.lines if "machine" in line])):
             notes.append(machine)

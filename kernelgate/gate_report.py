@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from .against import Base
 from .gate import Outcome
 from .table import duration
-from .verdict import Verdict
+from .verdict import FALSE_FAIL, Verdict
 
 SCHEMA = 1
 ORDER = list(Verdict)
@@ -41,6 +41,7 @@ class Report:
             "base": self.base.commit,
             "asked": self.base.asked,
             "notes": list(self.notes),
+            "control_alarms": len(control_alarms(self.outcomes)),
             "rows": [as_json(outcome) for outcome in self.ordered],
         }
 
@@ -59,11 +60,12 @@ def sentence(outcome: Outcome, base: Base) -> str:
 
 
 def structure_of(outcome: Outcome) -> str:
-    """What the exact figures say, the worse ones first."""
+    """What the exact figures say, the worse ones first, and which of them could not be had."""
     if outcome.structure is None:
         return ""
     told = sorted(outcome.structure, key=lambda difference: not difference.worse)
-    return ", ".join(difference.text for difference in told) or "same structure"
+    texts = ", ".join(difference.text for difference in told) or "same structure"
+    return f"{texts} ({outcome.unread})" if outcome.unread else texts
 
 
 def severity(outcome: Outcome) -> tuple[int, float, str]:
@@ -91,10 +93,20 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """How many rows of each verdict, and how the same code fared against itself."""
     counts = Counter(outcome.verdict for outcome in outcomes)
-    controls = [outcome for outcome in outcomes if outcome.control is not None]
-    alarms = sum(outcome.control.chance_if_unchanged(outcome.margin) < 0.01 for outcome in controls if outcome.control)
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
-    return f"{told}; control against base: {alarms} of {len(controls)} over the margin at 1 %"
+    controls = sum(outcome.control is not None for outcome in outcomes)
+    alarms = control_alarms(outcomes)
+    which = f" ({', '.join(alarms)})" if alarms else ""
+    return f"{told}; false alarms, the same code against itself at 1 % a row: {len(alarms)} of {controls}{which}"
+
+
+def control_alarms(outcomes: Iterable[Outcome]) -> list[str]:
+    """The rows in which the same code against itself is over the margin, at a chance of 1 % in each."""
+    return [
+        outcome.row
+        for outcome in outcomes
+        if outcome.control is not None and outcome.control.chance_if_unchanged(outcome.margin) < FALSE_FAIL
+    ]
 
 
 def table(report: Report, verbose: bool) -> Iterator[str]:
@@ -125,6 +137,8 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "head": list(outcome.head.ratios) if outcome.head else [],
         "control": list(outcome.control.ratios) if outcome.control else [],
         "structure": None if outcome.structure is None else [asdict(difference) for difference in outcome.structure],
+        "unread": outcome.unread,
+        "listing": None if outcome.listing is None else dict(zip(("base", "head"), outcome.listing, strict=True)),
     }
 
 

@@ -6,23 +6,28 @@ differs between processes (hash seed, environment size, order of rows) is up to 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from . import numba_cache, threads
 
-ROUNDS = 30
-# A round of every arm once, however slow the call, and no longer than this for all rounds of a row.
-ROW_SECONDS = 2.0
+# Rounds of every arm once, however slow the call; then until the median is known to STEADY, or the job's time is over.
 LEAST_ROUNDS = 5
-WARM_SECONDS = 0.01
+MOST_ROUNDS = 120
+# A slowdown of 1 % is what one wants to see; between processes a row varies by 0.3 to 2 % anyway.
+STEADY = 0.003
+LEAST_STEADY_ROUNDS = 12
+WARM_SECONDS = 0.004
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Row:
 class Job:
     """What one process measures: rows, the packages of each arm in `folder`, and the seed of its inputs and orders.
 
-    `structure` names the rows whose exact figures are wanted too.
+    `seconds` is the time for the blocks of a row; `structure` names the rows whose exact figures are wanted too.
     """
 
     folder: str
@@ -53,6 +58,7 @@ class Job:
     rows: tuple[Row, ...]
     seed: int
     threads: int
+    seconds: float
     structure: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -65,29 +71,59 @@ class Job:
 
 
 def main() -> None:
+    channel = own_channel()
     job = Job.from_json(sys.stdin.readline())
+    prepare(job)
+    for group in in_order(job):
+        inputs = functools.cache(functools.partial(draw, group[0], job))
+        for row in group:
+            print(json.dumps({"begun": str(row)}), file=channel, flush=True)
+            print(json.dumps({"row": str(row), **measure(row, job, inputs())}), file=channel, flush=True)
+
+
+def own_channel() -> TextIO:
+    """Standard output for results alone: whatever the measured code prints goes to standard error."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def prepare(job: Job) -> None:
+    """Pin the threads, and make the packages importable."""
     threads.pin(job.threads)
     numba_cache.separate(Path(job.folder))
     sys.path.insert(0, job.folder)
-    rows = list(job.rows)
-    random.Random(job.seed).shuffle(rows)
-    for row in rows:
-        print(json.dumps({"begun": str(row)}), flush=True)
-        print(json.dumps({"row": str(row), **measure(row, job)}), flush=True)
 
 
-def measure(row: Row, job: Job) -> dict[str, Any]:
-    """The log-ratios of every round, head and control against base; or `problem`, why the row cannot be compared."""
+def in_order(job: Job) -> list[list[Row]]:
+    """The rows in random order, but those of equal inputs side by side: drawing them takes longer than the blocks."""
+    order = random.Random(job.seed)
+    rows = order.sample(sorted(job.rows, key=str), len(job.rows))
+    groups = [list(group) for _, group in groupby(sorted(rows, key=_drawn_alike), key=_drawn_alike)]
+    return order.sample(groups, len(groups))
+
+
+def _drawn_alike(row: Row) -> tuple[str, ...]:
+    return row.kernel, row.operation, row.case, row.dtype
+
+
+def draw(row: Row, job: Job) -> tuple[Any, ...]:
+    """The inputs of a row, by head's contract."""
     import numpy as np
 
+    from .kernel import DTYPES, discover
+
+    kernel = discover(job.packages["head"][0])[row.kernel].operations[row.operation]
+    cases = {**kernel.cases, **kernel.heavy}
+    return kernel.inputs(np.random.default_rng(job.seed), DTYPES[row.dtype], **cases[row.case])
+
+
+def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
+    """The log-ratios of every round, head and control against base; or `problem`, why the row cannot be compared."""
     from .arrays import aligned, map_arrays
-    from .kernel import DTYPES
 
     subjects = arms(row, job.packages)
-    head = subjects["head"][0]
-    cases = {**head.kernel.cases, **head.kernel.heavy}
-    inputs = head.kernel.inputs(np.random.default_rng(job.seed), DTYPES[row.dtype], **cases[row.case])
-    placed = head.place(map_arrays(aligned, inputs))
+    placed = subjects["head"][0].place(map_arrays(aligned, inputs))
     order = random.Random(job.seed)
     calls: dict[str, list[Callable[[], Any]]] = {}
     # In random order, since what is bound first may lie in better memory.
@@ -98,8 +134,8 @@ def measure(row: Row, job: Job) -> dict[str, Any]:
                 call()
         except Exception as error:  # whatever somebody's code at some commit raises, it is that row's result
             return {"problem": f"{arm}: {type(error).__name__}: {error}"}
-    exact = structure(subjects, placed, calls) if str(row) in job.structure else {}
-    return {**exact, **interleave(calls, order)}
+    figures = structure(subjects, placed, calls) if str(row) in job.structure else {}
+    return {**figures, **interleave(calls, order, job.seconds)}
 
 
 def structure(
@@ -107,10 +143,27 @@ def structure(
     placed: tuple[Any, ...],
     calls: Mapping[str, list[Callable[[], Any]]],
 ) -> dict[str, Any]:
-    """The exact figures of base and head. Before the clock: reading them drops what JAX has compiled."""
-    from .structure import figures
+    """The exact figures of base and head, and their programs where these differ.
 
-    return {"structure": {arm: figures(subjects[arm][0], placed, calls[arm][0]) for arm in ("base", "head")}}
+    Before the clock: reading them drops what JAX has compiled.
+    """
+    return told_apart({arm: exact(subjects[arm][0], placed, calls[arm][0]) for arm in ("base", "head")})
+
+
+def exact(subject: Any, placed: tuple[Any, ...], call: Callable[[], Any]) -> dict[str, Any]:
+    """The exact figures of one arm; its listing without the name of its package, which is no difference."""
+    from .structure import LISTING, figures
+
+    found = figures(subject, placed, call)
+    return found | {LISTING: found.get(LISTING, "").replace(subject.folder.package, "kernels")}
+
+
+def told_apart(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The figures of base and head as a result's `structure`, and their programs as its `listing` where they differ."""
+    from .structure import LISTING
+
+    texts = {arm: figures.pop(LISTING) for arm, figures in found.items()}
+    return {"structure": found, **({"listing": texts} if texts["base"] != texts["head"] else {})}
 
 
 def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:
@@ -134,26 +187,50 @@ def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[An
     }
 
 
-def interleave(calls: Mapping[str, list[Callable[[], Any]]], order: random.Random) -> dict[str, Any]:
+def interleave(calls: Mapping[str, list[Callable[[], Any]]], order: random.Random, limit: float) -> dict[str, Any]:
     """Blocks of the arms in random order, round by round, each round on one of the copies of each arm."""
     from .timing import calls_in_a_block, seconds, warm_up
 
-    for copies in calls.values():
-        for call in copies:
-            warm_up(call, WARM_SECONDS)
     iterations = calls_in_a_block(calls["base"][0])
+    # Where one call makes a block, the first call has warmed up what a second would.
+    for call in (call for copies in calls.values() for call in copies if iterations > 1):
+        warm_up(call, WARM_SECONDS)
+
+    def block(arm: str) -> float:
+        return seconds(order.choice(calls[arm]), iterations) / iterations
+
+    return rounds(block, sorted(calls), order, limit)
+
+
+def rounds(block: Callable[[str], float], arms: Sequence[str], order: random.Random, limit: float) -> dict[str, Any]:
+    """The rounds of a row, for about `limit` seconds at most; `block` gives the seconds of a call of that arm.
+
+    When to stop depends on how far the ratios scatter and not on what they are, which leaves the median as it is.
+    """
     ratios: dict[str, list[float]] = {"head": [], "control": []}
     base: list[float] = []
     start = time.perf_counter()
-    while len(base) < ROUNDS and (len(base) < LEAST_ROUNDS or time.perf_counter() - start < ROW_SECONDS):
-        took = {}
-        for arm in order.sample(sorted(calls), len(calls)):
-            call = order.choice(calls[arm])
-            took[arm] = seconds(call, iterations) / iterations
+    while len(base) < LEAST_ROUNDS or (
+        len(base) < MOST_ROUNDS and time.perf_counter() - start < limit and not all(map(steady, ratios.values()))
+    ):
+        took = {arm: block(arm) for arm in order.sample(arms, len(arms))}
         base.append(took["base"])
         for arm in ratios:
             ratios[arm].append(math.log(took[arm] / took["base"]))
     return {"base_seconds": sorted(base)[len(base) // 2], **ratios}
+
+
+def steady(ratios: Sequence[float]) -> bool:
+    """Whether the standard error of the median is below STEADY: 1.25 deviations over the root of the number of rounds.
+
+    The deviation is that of a normal distribution with these quartiles, which are 1.35 deviations apart.
+    """
+    count = len(ratios)
+    if count < LEAST_STEADY_ROUNDS:
+        return False
+    ordered = sorted(ratios)
+    quartiles = ordered[3 * count // 4] - ordered[count // 4]
+    return 1.25 * quartiles / 1.35 / math.sqrt(count) < STEADY
 
 
 if __name__ == "__main__":

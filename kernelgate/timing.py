@@ -121,9 +121,14 @@ def calls_in_a_block(call: Callable[[], object]) -> int:
     return max(1, math.ceil(BLOCK_SECONDS / quickest))
 
 
-def _block(call: Callable[[], object], iterations: int) -> float:
-    """Seconds a call, once the other side's threads have gone to sleep: idle BLAS and OpenMP threads spin at first."""
+def settle(call: Callable[[], object], iterations: int) -> None:
+    """Let the other side's threads go to sleep: idle BLAS and OpenMP threads spin at first. Then wake one's own."""
     time.sleep(SETTLE_SECONDS)
     if iterations > 1:
         call()
+
+
+def _block(call: Callable[[], object], iterations: int) -> float:
+    """Seconds a call, after settling."""
+    settle(call, iterations)
     return seconds(call, iterations) / iterations

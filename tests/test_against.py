@@ -1,11 +1,13 @@
 """`pytest --against REF` as its users type it, in a small repository that is not ours, made on the fly."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -65,21 +67,21 @@ class Repository:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", "state")
 
-    def start(self, *arguments, cwd=None):
+    def start(self, *arguments, cwd=None, variables=None):
         command = [sys.executable, "-m", "pytest", "--backend", "numpy", *arguments]
         return subprocess.Popen(
             command,
             cwd=cwd or self.root,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(self.root / "cache"), "COLUMNS": "200"},
+            env=os.environ | {"NUMBA_CACHE_DIR": str(self.root / "cache"), "COLUMNS": "200"} | (variables or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
 
-    def pytest(self, *arguments, cwd=None):
+    def pytest(self, *arguments, **surroundings):
         """Exit status and output of a run."""
-        process = self.start(*arguments, cwd=cwd)
+        process = self.start(*arguments, **surroundings)
         output, _ = process.communicate(timeout=240)
         return process.returncode, output
 
@@ -180,6 +182,94 @@ def test_changed_dependencies_are_told(repository):
     (repository.root / "constraints.txt").write_text("numpy==2.0\nscipy==1.0\n")
     _, output = repository.pytest("--against", "+", "-k", "numpy_plain")
     assert "the lock file changed: numpy 1.0 -> 2.0" in output
+
+
+class Factor:
+    """A package that the kernel imports: version 2.0, which head has, takes longer than 1.0 to give the same number."""
+
+    def __init__(self, root, repository):
+        self.root, self.wheels = root, root / "wheels"
+        self.wheels.mkdir()
+        for version, work in (("1.0", "2"), ("2.0", "(x * 2 * x * 2, 2)[1]")):
+            # By hand: there is no network in a test, and building a wheel takes one.
+            info = f"factor-{version}.dist-info"
+            wheel = self.wheels / f"factor-{version}-py3-none-any.whl"
+            with zipfile.ZipFile(wheel, "w") as archive:
+                archive.writestr("factor.py", f"def two(x):\n    return {work}\n")
+                archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: factor\nVersion: {version}\n")
+                archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+                archive.writestr(f"{info}/RECORD", "")
+                archive.extractall(root / version)
+        repository.write("double/numpy_plain.py", "from factor import two\n\ndef {name}(x):\n    return x * two(x)\n")
+        (repository.root / "constraints.txt").write_text("factor==1.0\nnumpy==1.0\n")
+        repository.commit()
+        (repository.root / "constraints.txt").write_text("factor==2.0\nnumpy==1.0\n")
+        self.variables = {
+            "PYTHONPATH": str(root / "2.0"),
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+            "XDG_CACHE_HOME": str(root / "home"),
+        }
+
+
+@pytest.fixture
+def factor(tmp_path_factory, repository):
+    return Factor(tmp_path_factory.mktemp("factor"), repository)
+
+
+def interpreter(folder, *beside):
+    """A virtual environment that sees no package but those of the folders given."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (library,) = folder.glob("lib/python*/site-packages")
+    (library / "beside.pth").write_text("\n".join(map(str, beside)))
+    return folder / "bin" / "python"
+
+
+IN_BASES_OWN = ("--against", "+", "-k", "double and numpy", "--budget", "1s")
+
+
+def slowdown(repository, *arguments, variables):
+    """How many times slower than base head seems, and the output of the run."""
+    report = repository.root / "cache" / "report"
+    status, output = repository.pytest(*IN_BASES_OWN, *arguments, f"--gate-report={report}", variables=variables)
+    assert status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), output
+    (row,) = json.loads((report / "gate.json").read_text())["rows"]
+    return math.exp(sum(row["head"]) / len(row["head"])), output
+
+
+def test_base_is_measured_in_the_environment_that_is_named(repository, factor):
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    python = interpreter(factor.root / "environment", factor.root / "1.0", *installed)
+    ratio, output = slowdown(repository, f"--against-env={python}", variables=factor.variables)
+    assert ratio > 1.5, output
+    assert f"ran in the environment of {python}" in output
+
+
+def test_base_is_measured_in_an_environment_that_is_built_from_its_lock_file(repository, factor):
+    ratio, output = slowdown(repository, "--against-env", variables=factor.variables)
+    assert ratio > 1.5, output
+    assert "with factor==1.0" in output
+    assert "in an environment with its own lock file's versions" in output
+    (built,) = (factor.root / "home" / "kernelgate" / "environments").iterdir()
+    assert next(built.glob("lib/python*/site-packages/factor.py")).read_text().endswith("return 2\n")
+
+
+def test_an_environment_that_cannot_be_had_is_told_in_one_line(repository, factor):
+    def complaint(*arguments):
+        status, output = repository.pytest(*IN_BASES_OWN, *arguments, variables=factor.variables)
+        assert status == pytest.ExitCode.USAGE_ERROR, output
+        assert "Traceback" not in output
+        (line,) = (line for line in output.splitlines() if "--against-env" in line)
+        return line
+
+    assert "no such interpreter" in complaint("--against-env=/nowhere/python")
+    assert "it lacks numpy, ml_dtypes" in complaint(f"--against-env={interpreter(factor.root / 'empty')}")
+    (factor.wheels / "factor-1.0-py3-none-any.whl").unlink()
+    assert "could not make factor==1.0: ERROR: No matching distribution found" in complaint("--against-env")
+    assert not list((factor.root / "home" / "kernelgate" / "environments").iterdir())
+    repository.git("rm", "-q", "--cached", "constraints.txt")
+    repository.git("commit", "-q", "-m", "without a lock file")
+    assert "has no lock file constraints.txt" in complaint("--against-env")
 
 
 @pytest.mark.parametrize(

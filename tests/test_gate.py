@@ -1,15 +1,22 @@
 """Which rows the gate measures how often, on measurements made up so that the truth is known."""
 
 import math
+import os
 import zlib
 
 import numpy as np
 import pytest
 
-from kernelgate.gate import CONFIRMING, SCREENING, Gate
+from kernelgate.gate import CONFIRMING, FIRST_LOOK, LEAST_SECONDS, MOST_SECONDS, PREPARING, SCREENING, Gate
 from kernelgate.journal import Journal, JournalError
 from kernelgate.pairing import Row
 from kernelgate.verdict import Verdict
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_forced_to_disk(monkeypatch):
+    """What a kill of the machine would lose is not the question here, and costs a minute."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def row(name):
@@ -19,7 +26,19 @@ def row(name):
 class FalseGate(Gate):
     """A gate whose processes draw their ratios: `slowdowns` of head, `drifts` of control, noise between processes."""
 
-    def __init__(self, folder, slowdowns, *, drifts=None, noise=0.01, seed=0, resume=False, dies=(), killed_after=None):
+    def __init__(
+        self,
+        folder,
+        slowdowns,
+        *,
+        drifts=None,
+        noise=0.01,
+        seed=0,
+        resume=False,
+        dies=(),
+        killed_after=None,
+        structure=None,
+    ):
         self.rows = {str(row(name)): row(name) for name in slowdowns}
         super().__init__(
             folder=folder,
@@ -31,6 +50,7 @@ class FalseGate(Gate):
         )
         self.slowdowns, self.drifts, self.noise, self.seed = slowdowns, drifts or {}, noise, seed
         self.dies, self.killed_after, self.measured = dies, killed_after, []
+        self.structure = {"structure": structure} if structure else {}
 
     def _process(self, stage, process, rows):
         for one in rows:
@@ -43,14 +63,20 @@ class FalseGate(Gate):
             rng = np.random.default_rng([self.seed, stage == "confirm", process, zlib.crc32(one.kernel.encode())])
             head = math.log1p(self.slowdowns[one.kernel]) + rng.normal(0, self.noise)
             control = self.drifts.get(one.kernel, 0.0) + rng.normal(0, self.noise)
-            yield {"row": str(one), "base_seconds": 1e-3, "head": [head] * 5, "control": [control] * 5}
+            yield {
+                "row": str(one),
+                "base_seconds": 1e-3,
+                "head": [head] * 5,
+                "control": [control] * 5,
+                **self.structure,
+            }
 
     def verdicts(self):
         return {name.partition("-")[0]: outcome.verdict for name, outcome in self.run(self.rows.values()).items()}
 
 
-def test_unchanged_code_never_fails_in_a_hundred_suites(tmp_path):
-    for seed in range(100):
+def test_unchanged_code_never_fails_in_forty_suites(tmp_path):
+    for seed in range(40):
         folder = tmp_path / str(seed)
         folder.mkdir()
         verdicts = FalseGate(folder, {f"k{n}": 0.0 for n in range(30)}, noise=0.02, seed=seed).verdicts()
@@ -81,6 +107,37 @@ def test_what_is_quiet_is_screened_once_and_suspects_afresh(tmp_path):
 def test_a_row_whose_control_moves_is_invalid_and_not_red(tmp_path):
     verdicts = FalseGate(tmp_path, {"row": 0.1}, drifts={"row": 0.1}, noise=0.002).verdicts()
     assert verdicts == {"row": Verdict.INVALID}
+
+
+def test_where_one_control_moves_no_clock_of_the_run_is_believed(tmp_path):
+    slowdowns = {"moved": 0.0, "slow": 0.1, "quiet": 0.0}
+    gate = FalseGate(tmp_path, slowdowns, drifts={"moved": 0.1}, noise=0.002)
+    outcomes = gate.run(gate.rows.values())
+    assert gate.alarms == (str(row("moved")),)
+    verdicts = {name.partition("-")[0]: outcome.verdict for name, outcome in outcomes.items()}
+    assert verdicts == {"moved": Verdict.INVALID, "slow": Verdict.INVALID, "quiet": Verdict.PASS}
+    assert str(row("moved")) in outcomes[str(row("slow"))].reason
+
+
+def test_a_control_that_moves_is_found_beside_a_head_that_does_not(tmp_path):
+    gate = FalseGate(tmp_path, {"moved": 0.0}, drifts={"moved": 0.03}, noise=0.005)
+    assert gate.verdicts() == {"moved": Verdict.INVALID}
+
+
+def test_figures_without_noise_fail_in_an_invalid_run_too(tmp_path):
+    worse = {"base": {"programs": 1}, "head": {"programs": 2}}
+    gate = FalseGate(tmp_path, {"moved": 0.0, "worse": 0.1}, drifts={"moved": 0.1}, noise=0.002, structure=worse)
+    assert set(gate.verdicts().values()) == {Verdict.FAIL}
+
+
+def test_many_rows_get_fewer_seconds_each_and_few_get_enough(tmp_path):
+    gate = FalseGate(tmp_path, {"a": 0.0})
+    gate.budget = 600.0
+    assert gate._seconds_a_row("screen", 4) == gate._seconds_a_row("confirm", 4) == MOST_SECONDS
+    assert LEAST_SECONDS < gate._seconds_a_row("screen", 120) < MOST_SECONDS
+    assert gate._seconds_a_row("screen", 1000) == LEAST_SECONDS
+    first_look = SCREENING[0] * 120 * (gate._seconds_a_row("screen", 120) + PREPARING)
+    assert first_look == pytest.approx(FIRST_LOOK * gate.budget)
 
 
 def test_code_that_raises_on_head_fails_and_says_why(tmp_path):

@@ -6,8 +6,9 @@ import pytest
 
 from kernelgate.against import Base
 from kernelgate.gate import Outcome
-from kernelgate.gate_report import Report, write
+from kernelgate.gate_report import Report, sentence, table, write
 from kernelgate.merge import MergeError, main, merge
+from kernelgate.structure import Difference
 from kernelgate.verdict import Evidence, Verdict
 
 SLOW, STILL = Evidence((0.1, 0.11, 0.1)), Evidence((0.0, 0.001, 0.0))
@@ -58,3 +59,28 @@ def test_reports_that_do_not_belong_together_are_refused(tmp_path):
         merge([one, shard(tmp_path / "3", outcome("b"), base=Base("main", "d" * 40))])
     with pytest.raises(MergeError, match="expected the --gate-report of a shard"):
         merge([tmp_path / "nothing"])
+
+
+DIFFERENCE = Difference("flops", 1, 2, True, "flops 1 flop -> 2 flop (+100 %)")
+WHOLE = Outcome(
+    *("a", Verdict.FAIL, 0.01, SLOW, STILL, 1e-3, DIFFERENCE.text, (DIFFERENCE,), ("base's", "head's")),
+    unread="error not read: the oracle is out",
+)
+
+
+def test_nothing_of_an_outcome_is_lost(tmp_path):
+    assert merge([shard(tmp_path / "1", WHOLE)]).outcomes == (WHOLE,)
+
+
+def test_exact_figures_that_could_not_be_had_are_told():
+    assert "flops 1 flop -> 2 flop (+100 %) (error not read: the oracle is out)" in sentence(WHOLE, BASE)
+    assert any("not read: the oracle is out" in line for line in table(Report(BASE, (WHOLE,)), verbose=False))
+
+
+def test_the_runs_own_false_alarms_are_told(tmp_path):
+    calm, moved = outcome("calm"), Outcome("moved", Verdict.PASS, 0.01, STILL, SLOW, 1e-3)
+    last = list(table(Report(BASE, (calm, moved)), verbose=False))[-1]
+    assert last == "2 PASS; false alarms, the same code against itself at 1 % a row: 1 of 2 (moved)"
+    assert list(table(Report(BASE, (calm,)), verbose=False))[-1].endswith("at 1 % a row: 0 of 1")
+    shard(tmp_path / "1", calm, moved)
+    assert json.loads((tmp_path / "1" / "gate.json").read_text())["control_alarms"] == 1

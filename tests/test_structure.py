@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from structure_plants import KERNEL, SIZE, reader, worse
 
 from kernelgate.kernel import Kernel
-from kernelgate.structure import compare
+from kernelgate.structure import compare, unread
 from kernelgate.structure.differences import NOT_READ, RULES
+from kernelgate.structure.listing import MOST_CHARACTERS, bounded
 from kernelgate.structure.loops import innermost
 
 ROOT = Path(__file__).parent.parent
@@ -195,3 +196,18 @@ def test_copies_in_processes_of_their_own_differ_in_nothing(tmp_path):
     assert len(base) >= 8
     assert base.keys() == head.keys()
     assert [difference for name in base for difference in compare(base[name], head[name])] == []
+
+
+def test_a_long_listing_says_what_it_leaves_out():
+    text = "line\n" * MOST_CHARACTERS
+    kept = bounded(text)
+    assert len(kept) < MOST_CHARACTERS + 50
+    assert kept.endswith("more characters")
+    assert bounded("short") == "short"
+
+
+def test_figures_that_neither_side_gives_are_told_with_their_reason():
+    base = {"a": None, "b": None, NOT_READ: {"a": "no such machine", "b": "no such machine"}}
+    assert unread(base, base) == "a, b not read: no such machine"
+    assert unread(base, {"a": 1, "b": 1, NOT_READ: {}}) == ""
+    assert not compare(base | {"listing": "x"}, base | {"listing": "y"})

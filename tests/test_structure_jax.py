@@ -120,3 +120,13 @@ class TestJax:
 def bind_model(module, x):
     """As a spec binds a model's operation; a reference is a plain function."""
     return (lambda: module.Model().step(x)) if hasattr(module, "Model") else lambda: module.scaled(x)
+
+
+@needs_jax
+def test_the_listing_is_the_program_without_where_it_came_from(structure):
+    base, same = structure("jax_base", JAX_PLAIN), structure("jax_same", "# moved\n\n" + JAX_PLAIN)
+    head = structure("jax_head", JAX_PLAIN.replace("+ 1", "+ 2"))
+    assert "HloModule" in base["listing"]
+    assert "metadata=" not in base["listing"]
+    assert "FileNames" not in base["listing"]
+    assert same["listing"] == base["listing"] != head["listing"]

@@ -124,3 +124,18 @@ rows:
 @pytest.mark.parametrize(("register", "width"), [("%x", 128), ("%y", 256), ("%z", 512)])
 def test_the_hot_loop_of_a_listing(register, width):
     assert hot_loop(LISTING.format(register)) == Hot(width=width, packed=2, packed_fma=1, double=1)
+
+
+def test_the_text_of_the_hot_loop_numbers_its_labels_itself():
+    text = hot_loop(LISTING.format("%y")).text
+    assert text.startswith("vmovups\t(%rsi,%rax), %ymm1\n")
+    assert text.endswith("jne\tL1")
+    assert hot_loop(LISTING.replace("LBB0_", "LBB7_").format("%y")).text == text
+
+
+@needs_numba
+def test_the_listing_shows_what_a_change_did_to_the_hot_loop(structure):
+    base, same = structure("numba_base", NUMBA_FAST), structure("numba_same", "# moved\n" + NUMBA_FAST)
+    head = structure("numba_head", NUMBA.format(options=""))
+    assert "rows:" in base["listing"]
+    assert same["listing"] == base["listing"] != head["listing"]

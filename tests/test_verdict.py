@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernelgate.verdict import FALSE_FAIL, POWER, Evidence, Verdict, holm, judge, suspects, within
+from kernelgate.gate import CONFIRMING
+from kernelgate.verdict import FALSE_FAIL, POWER, Evidence, Verdict, holm, judge, signed_rank, spent, suspects, within
 
 ratios = st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=30).map(tuple)
 
@@ -26,7 +27,24 @@ def test_the_interval_holds_the_estimate(values):
 @given(ratios, st.floats(0, 0.2))
 def test_a_row_is_not_both_within_its_margin_and_over_it(values, margin):
     evidence = Evidence(values)
-    assert evidence.chance_if_slower(margin) + evidence.chance_if_unchanged(margin) == pytest.approx(1)
+    assert max(evidence.chance_if_slower(margin), evidence.chance_if_unchanged(margin)) > FALSE_FAIL
+
+
+def test_signed_ranks_are_counted_as_in_the_tables():
+    # Wilcoxon's table: of 8 pairs a sum of ranks of 3 or less comes 5 times in 256, of 16 pairs 19 or less 0.45 %.
+    assert signed_rank([4, 5, 6, 7, 8, 9, 10, -3]) == 2 / 256
+    assert signed_rank([1, 2, -3, 4, 5, 6, 7, 8]) == 5 / 256
+    assert signed_rank([1.0] * 10) == 1 / 1024
+    assert signed_rank([-1.0] * 10) == 1
+
+
+def test_signed_ranks_see_a_slowdown_through_a_third_of_the_processes():
+    rng = np.random.default_rng(6)
+    noise = [
+        rng.normal(0, 0.01, 20) + np.where(rng.random(20) < 1 / 3, rng.exponential(0.3, 20), 0) for _ in range(200)
+    ]
+    found = [Evidence(tuple(0.05 + one)).chance_if_unchanged(0.01) < spent(2) * FALSE_FAIL for one in noise]
+    assert np.mean(found) > 0.95
 
 
 @given(ratios)
@@ -44,6 +62,52 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
         low <= math.exp(0.02) <= high for low, high in (drawn(rng, 0.02, 0.01, 6).interval() for _ in range(4000))
     ]
     assert 0.985 < np.mean(covered) < 0.995
+
+
+def heavy_tailed(rng, mean, deviation, processes):
+    """Student's t with two degrees of freedom, which has no variance."""
+    return Evidence(tuple(mean + deviation * rng.standard_t(2, processes)))
+
+
+def contaminated(rng, mean, deviation, processes):
+    """Every seventh process beside a neighbour: ten times as far off."""
+    noise = rng.normal(0, deviation, processes) * np.where(rng.random(processes) < 1 / 7, 10, 1)
+    return Evidence(tuple(mean + noise))
+
+
+@pytest.mark.parametrize("draw", [drawn, contaminated, heavy_tailed])
+@pytest.mark.parametrize("processes", [4, 6, 12, 20, 32, 48])
+def test_trimmed_means_alarm_no_more_often_than_they_say(draw, processes):
+    rng = np.random.default_rng(3)
+    chances = [draw(rng, math.log1p(0.01), 0.01, processes).chance_if_unchanged(0.01) for _ in range(8000)]
+    for level in (0.05, 0.01):
+        assert np.mean(np.array(chances) < level) < level + 3 * math.sqrt(level / len(chances))
+
+
+def test_one_process_in_seven_beside_a_neighbour_hides_no_slowdown():
+    rng = np.random.default_rng(4)
+    found = [contaminated(rng, 0.05, 0.01, 20).chance_if_unchanged(0.01) < spent(2) * FALSE_FAIL for _ in range(400)]
+    assert np.mean(found) > 0.9
+
+
+def test_a_suite_at_the_margin_that_is_looked_at_again_and_again_fails_as_seldom_as_promised():
+    rng = np.random.default_rng(5)
+    margins = {str(row): 0.01 for row in range(10)}
+
+    def alarmed():
+        heads = {row: rng.normal(math.log1p(0.01), 0.01, sum(CONFIRMING)) for row in margins}
+        controls = {row: Evidence((0.0, 0.0)) for row in margins}
+        for look in range(len(CONFIRMING)):
+            measured = {row: Evidence(tuple(ratios[: sum(CONFIRMING[: look + 1])])) for row, ratios in heads.items()}
+            if Verdict.FAIL in judge(measured, controls, margins, FALSE_FAIL * spent(look)).values():
+                return True
+        return False
+
+    assert np.mean([alarmed() for _ in range(600)]) < 2 * FALSE_FAIL
+
+
+def test_all_looks_together_spend_no_more_than_there_is():
+    assert sum(map(spent, range(50))) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("rows", [1, 40])

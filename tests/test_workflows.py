@@ -110,3 +110,32 @@ def test_only_the_comment_is_written_and_from_none_of_the_pull_requests_code():
 def test_an_action_has_one_version_everywhere():
     pins = {tuple(use.split("@")) for text in WORKFLOWS.values() for use in re.findall(r"uses: (.*)", text)}
     assert len(pins) == len({action for action, _ in pins})
+
+
+def lost(workflow):
+    """What steps of tox write to the runner's folder, and no later step of their job takes up."""
+    for job in workflow["jobs"].values():
+        for number, step in enumerate(job["steps"]):
+            run = step.get("run", "")
+            later = str(job["steps"][number + 1 :])
+            for name in re.findall(r"(?:-o |json=)\"?\$RUNNER_TEMP/([\w.]+)", run.partition("tox run")[2]):
+                if not re.search(rf"(runner\.temp }}}}|RUNNER_TEMP)/{re.escape(name)}\b", later):
+                    yield name
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_what_a_job_writes_is_kept(name):
+    assert list(lost(parse(WORKFLOWS[name]))) == []
+
+
+def test_a_report_that_nobody_keeps_is_found():
+    text = WORKFLOWS["nightly"].replace("path: ${{ runner.temp }}/selftest.json", "path: elsewhere")
+    assert list(lost(parse(text))) == ["selftest.json"]
+
+
+def test_the_gates_own_proof_is_kept_where_it_fell_short_too():
+    steps = parse(WORKFLOWS["nightly"])["jobs"]["selftest"]["steps"]
+    (upload,) = [step for step in steps if "upload-artifact" in step.get("uses", "")]
+    assert upload["if"] == "${{ !cancelled() }}"
+    assert upload["with"]["path"].endswith("/selftest.json")
+    assert any(step.get("run", "").startswith("tox run -e gate-selftest -- -o") for step in steps)

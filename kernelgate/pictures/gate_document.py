@@ -82,8 +82,10 @@ def _line(row: Mapping[str, Any], rounds: Mapping[str, list[Rounds]], where: str
         None if row.get("base_seconds") is None else number(row, "base_seconds", where, least=0.0),
         text(row, "reason", where),
         _structure(row, where),
+        _listing(row, where),
+        text(row, "unread", where) if "unread" in row else "",
     )
-    return Line(outcome, tuple(rounds.get(name, ())), _listing(row, where))
+    return Line(outcome, tuple(rounds.get(name, ())), outcome.listing)
 
 
 def _evidence(row: Mapping[str, Any], name: str, where: str) -> Evidence | None:

@@ -12,16 +12,16 @@ from ..arrays import named_arrays
 from ..devices import fetch
 from ..equivalence import Mismatch, judge
 from ..subject import Subject
-from .differences import NOT_READ, Difference, compare
+from .differences import LISTING, NOT_READ, Difference, compare, unread
 
-__all__ = ["Difference", "compare", "figures"]
+__all__ = ["LISTING", "Difference", "compare", "figures", "unread"]
 
 
 def figures(subject: Subject, placed: tuple[Any, ...], call: Callable[[], Any]) -> dict[str, Any]:
     """The figures of an implementation on these arguments, by name; `call` is bound to them and warm. JSON can hold it.
 
-    A figure that cannot be had is None, and `not read` says why. For JAX this drops all that the process has compiled,
-    so that whatever is timed after it must be warmed up again.
+    A figure that cannot be had is None, and `not read` says why; `listing` is the program, where it can be shown. For
+    JAX this drops all that the process has compiled, so that whatever is timed after it must be warmed up again.
     """
     found: dict[str, Any] = {NOT_READ: {}}
     if "jax" in subject.backend.requires:

@@ -8,6 +8,8 @@ from typing import Any
 
 # Why a figure is None, by its name.
 NOT_READ = "not read"
+# What the compiler made, as text to be looked at: HLO or assembly.
+LISTING = "listing"
 
 # Units in which figures are told with a prefix, and with the change in per cent.
 SCALED = ("B", "flop")
@@ -111,8 +113,17 @@ _EXACT = Rule("unknown to this table, so exact")
 
 def compare(base: Figures, head: Figures) -> list[Difference]:
     """Every figure that differs, in the order of the base's; those better too, and those that one side lacks."""
-    names = [name for name in dict.fromkeys((*base, *head)) if name != NOT_READ]
+    names = [name for name in dict.fromkeys((*base, *head)) if name not in (NOT_READ, LISTING)]
     return [difference for name in names for difference in _differences(name, base, head)]
+
+
+def unread(base: Figures, head: Figures) -> str:
+    """Which figures could not be read on either side, and why; those that one side lacks are differences."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in base.get(NOT_READ, {}).items():
+        if name in head.get(NOT_READ, {}):
+            reasons.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} not read: {reason}" for reason, names in reasons.items())
 
 
 def _differences(name: str, base: Figures, head: Figures) -> Iterator[Difference]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from .listing import loop_text
 from .loops import innermost
 
 MACHINES = ("x86_64", "AMD64")
@@ -26,13 +27,15 @@ _WIDTHS = (("%zmm", 512), ("%ymm", 256), ("%xmm", 128))
 class Hot:
     """The innermost loop with the most packed arithmetic: its widest vector in bits, and how much it has of it.
 
-    `double` counts the instructions of all innermost loops that compute in float64, or convert to it.
+    `double` counts the instructions of all innermost loops that compute in float64, or convert to it. `text`
+    is the loop.
     """
 
     width: int = 0
     packed: int = 0
     packed_fma: int = 0
     double: int = 0
+    text: str = field(default="", compare=False)
 
 
 def readable() -> bool:
@@ -44,8 +47,14 @@ def hot_loop(assembly: str) -> Hot:
     """The hot loop of a listing in AT&T syntax for x86-64; all zero where no loop holds packed arithmetic."""
     loops = list(_loops(assembly))
     double = sum(bool(_DOUBLE.match(line)) for loop in loops for line in loop)
-    hottest = max(([line for line in loop if _PACKED.match(line)] for loop in loops), key=_heat, default=[])
-    return Hot(_width(hottest), len(hottest), sum(bool(_PACKED_FMA.match(line)) for line in hottest), double)
+    hottest = max(loops, key=lambda loop: _heat(_packed(loop)), default=[])
+    packed = _packed(hottest)
+    fused = sum(bool(_PACKED_FMA.match(line)) for line in packed)
+    return Hot(_width(packed), len(packed), fused, double, loop_text(hottest) if packed else "")
+
+
+def _packed(loop: list[str]) -> list[str]:
+    return [line for line in loop if _PACKED.match(line)]
 
 
 def _heat(packed: list[str]) -> tuple[int, int]:

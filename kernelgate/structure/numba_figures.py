@@ -9,9 +9,10 @@ from ..arrays import named_arrays
 from ..compilation import compilation
 from ..kernel import Backend
 from .allocations import numba_allocations
-from .differences import NOT_READ
+from .differences import LISTING, NOT_READ
+from .listing import bounded
 from .numba_assembly import MACHINES, readable
-from .numba_functions import entered
+from .numba_functions import Compiled, Entered, entered
 
 _FROM_ASSEMBLY = ("vector width", "packed arithmetic", "packed FMA", "float64 arithmetic in loops")
 
@@ -21,7 +22,7 @@ def figures(backend: Backend, placed: tuple[Any, ...], call: Callable[[], Any]) 
     warm: dict[str, Any] = {}
     with compilation(backend, warm):
         call()
-    functions = entered(call)
+    functions = sorted(entered(call), key=lambda one: (one.dispatcher.__qualname__, str(one.signature)))
     allocations = numba_allocations(call)
     compiled = [function.compiled() for function in functions]
     found: dict[str, Any] = {
@@ -42,4 +43,10 @@ def figures(backend: Backend, placed: tuple[Any, ...], call: Callable[[], Any]) 
         "packed arithmetic": sum(one.hot.packed for one in compiled),
         "packed FMA": sum(one.hot.packed_fma for one in compiled),
         "float64 arithmetic in loops": 0 if doubles else sum(one.hot.double for one in compiled),
+        LISTING: bounded("\n\n".join(_listed(*pair) for pair in zip(functions, compiled, strict=True))),
     }
+
+
+def _listed(function: Entered, compiled: Compiled) -> str:
+    """The hot loop under the name of its function."""
+    return f"{function.dispatcher.__qualname__}:\n{compiled.hot.text or '(no loop with packed arithmetic)'}"

@@ -18,7 +18,8 @@ from ..compilation import JAX_STAGES
 from ..devices import jax_device
 from ..subject import Subject
 from . import hlo
-from .differences import NOT_READ
+from .differences import LISTING, NOT_READ
+from .listing import hlo_text
 
 SUMMED = (
     "flops",
@@ -99,9 +100,10 @@ def _summed(programs: list[Any], doubles: bool) -> dict[str, Any]:
     """The programs' figures, added up; float64 is none of its own doing where it is `doubles` that came in."""
     total: Counter[str] = Counter(dict.fromkeys(SUMMED, 0))
     instructions: Counter[str] = Counter()
-    for executable in programs:
+    texts = [[module.to_string() for module in executable.hlo_modules()] for executable in programs]
+    for executable, modules in zip(programs, texts, strict=True):
         total.update(_memory(executable))
-        parsed = [hlo.parse(module.to_string()) for module in executable.hlo_modules()]
+        parsed = [hlo.parse(text) for text in modules]
         total.update(_cost(executable, parsed))
         for visit in (visit for program in parsed for visit in program.visits()):
             instruction = visit.instruction
@@ -113,7 +115,10 @@ def _summed(programs: list[Any], doubles: bool) -> dict[str, Any]:
                 total["fusions"] += visit.times * (instruction.opcode == "fusion")
                 instructions[("fused " if visit.fused else "") + instruction.label] += visit.times
     # Sums of whole numbers, that XLA gives as floats.
-    return {name: round(value) for name, value in total.items()} | {"instructions": dict(sorted(instructions.items()))}
+    return {name: round(value) for name, value in total.items()} | {
+        "instructions": dict(sorted(instructions.items())),
+        LISTING: hlo_text(text for modules in texts for text in modules),
+    }
 
 
 def _memory(executable: Any) -> dict[str, float]:
