@@ -27,6 +27,10 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 
 
+# Bytes of a weight in the formats that are none of NumPy's: groups of 32 with a bfloat16 scale.
+FORMAT_BYTES = {"int8": 1 + 2 / 32, "int4": 1 / 2 + 2 / 32}
+
+
 class KernelError(ValueError):
     """A package of kernels that is not laid out as the house is."""
 
@@ -49,6 +53,7 @@ class Backend:
 
     features:    instructions that the processor must have, as LLVM calls them.
     interpreted: devices on which it is proven in an interpreter (called with `interpret=True`), and never timed.
+    untimed:     dtypes in which it is proven and never timed: NumPy has no arithmetic in them.
     library:     what a user would pick instead: proven and timed beside ours, and of no concern to the gate.
     """
 
@@ -58,12 +63,13 @@ class Backend:
     arrays: str = "numpy"
     features: tuple[str, ...] = ()
     interpreted: tuple[str, ...] = ()
+    untimed: tuple[str, ...] = ()
     library: bool = False
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "reference": Backend(),
-    "numpy": Backend(),
+    "reference": Backend(untimed=("bf16",)),
+    "numpy": Backend(untimed=("bf16",)),
     "numba": Backend(requires=("numba",), dtypes=("f32",)),
     "numba_bf16": Backend(requires=("numba",), dtypes=("bf16",), features=("avx512bf16",)),
     "numba_vnni": Backend(requires=("numba",), dtypes=("f32",), features=("avx512vnni",)),
@@ -87,7 +93,7 @@ class Kernel:
     """The contract of one operation: what goes in, what it costs, where it is timed and checked, how exact it must be.
 
     inputs:  `(rng, dtype, **dims) -> arguments`: realistic, never all ones or zeros. The first holds the activations.
-    work:    `(itemsize, **dims) -> Work`.
+    work:    `(itemsize, **dims) -> Work`, with the bytes of an element of the working dtype.
     cases:   what is timed, by name: the dims of real models. `heavy` ones are timed only when asked for.
     domain:  what is checked: a few small values a dim, since each new shape recompiles JAX.
     where:   which dims belong together.

@@ -143,7 +143,9 @@ def measure(request: pytest.FixtureRequest, subject: Subject, case: str, benchma
         row = (subject.folder.name, case, subject.dtype, subject.device)
         prefix = "" if subject.operation == "kernel" else f"{subject.operation} "
         benchmark.group = prefix + "-".join(row)
-        facts = timing.run(subject, request.config.stash[SELECTION].cases(subject.kernel)[case], benchmark)
+        selection = request.config.stash[SELECTION]
+        dims = selection.cases(subject.kernel)[case]
+        facts = timing.run(subject, dims, benchmark, selection.libraries(subject))
         if benchmark.enabled:
             facts |= {"group": benchmark.group, "impl": subject.implementation, "median": benchmark.stats.stats.median}
             request.node.user_properties.append(("kernelgate", facts))

@@ -49,7 +49,7 @@ class Selection:
     ) -> Iterator[Subject]:
         """Every implementation of the operation in each of its dtypes and on each device asked for.
 
-        `kernels` and `backends` choose among them; with `timed`, what is only interpreted on a device is left out.
+        `kernels` and `backends` choose among them; with `timed`, what is only proven is left out.
         """
         for name, folder in self.folders.items():
             if operation not in folder.operations or (kernels and name not in kernels):
@@ -59,10 +59,23 @@ class Selection:
                 if backend in self.backends and (not backends or backend in backends):
                     yield from self._of(folder, operation, implementation, timed)
 
+    def libraries(self, subject: Subject) -> list[Subject]:
+        """What a user would pick instead of one of our kernels: the library rows of the same work.
+
+        None for a library itself; nor for whole models, which it would take minutes to load for each row again.
+        """
+        if subject.backend.library or subject.operation != "kernel":
+            return []
+        same = self.subjects(subject.operation, (subject.folder.name,), timed=True)
+        return [
+            row for row in same if row.backend.library and (row.dtype, row.device) == (subject.dtype, subject.device)
+        ]
+
     def _of(self, folder: Folder, operation: str, implementation: str, timed: bool) -> Iterator[Subject]:
         name = backend_of(implementation)
-        devices = set(BACKENDS[name].devices) - set(BACKENDS[name].interpreted if timed else ())
+        backend = BACKENDS[name]
+        devices = set(backend.devices) - set(backend.interpreted if timed else ())
         for dtype in folder.operations[operation].dtypes_of(name):
             for device in self.devices:
-                if device in devices:
+                if device in devices and not (timed and dtype in backend.untimed):
                     yield Subject(folder, operation, implementation, dtype, device)

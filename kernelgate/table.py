@@ -6,8 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-HEADINGS = ("implementation", "median", "x reference", "GFLOP/s", "GB/s", "of limit", "error", "first call")
-WIDTHS = (28, 11, 12, 9, 8, 9, 10, 11)
+HEADINGS = (
+    "implementation",
+    "median",
+    "x reference",
+    "x library",
+    "GFLOP/s",
+    "GB/s",
+    "of limit",
+    "call",
+    "error",
+    "first call",
+)
+WIDTHS = (28, 11, 12, 10, 9, 8, 9, 9, 10, 11)
 
 
 def duration(seconds: float) -> str:
@@ -38,9 +49,11 @@ def _cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
         f"  {facts['impl']}",
         duration(facts["median"]),
         f"{facts['speedup_over_reference']:.2f}",
+        f"{facts['speedup_over_library']:.2f}" if "speedup_over_library" in facts else "",
         f"{facts['gflops']:.1f}",
         f"{facts['gbps']:.1f}",
         f"{facts['limit_share']:.0%}",
+        duration(facts["call_s"]) if "call_s" in facts else "",
         f"{facts['error_ulps']:.2g} ulp",
         duration(facts["first_call_s"]),
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from .arrays import aligned, map_arrays
 from .compilation import compilation
 from .devices import copied, fetch
 from .equivalence import judge
-from .kernel import DTYPES
+from .kernel import DTYPES, FORMAT_BYTES
 from .memory import peak_memory
 from .subject import Subject
 
@@ -24,12 +25,16 @@ SEED = 20240229
 WARM_SECONDS = 0.05
 BLOCK_SECONDS = 0.002
 PAIRED_SECONDS = 0.25
+# Below this, what a call costs by itself is a figure of its own.
+SMALL_SECONDS = 1e-4
 SETTLE_SECONDS = 0.001
 MOST_PAIRS = 15
 
 
-def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any) -> dict[str, Any]:
+def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any, libraries: Sequence[Subject] = ()) -> dict[str, Any]:
     """Time the subject on `dims` with pytest-benchmark's fixture; returns what is also put into `extra_info`.
+
+    `libraries` are what it is set beside as well as the reference.
 
     Raises Mismatch if the timed call gives a wrong result: fast and wrong fails.
     """
@@ -45,9 +50,14 @@ def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any) -> dict[str, 
         result = fetch(first if subject.kernel.mutates else last)
     facts["error_ulps"] = judge(subject, result, arguments)
     if benchmark.enabled:
-        work = subject.kernel.work(DTYPES[subject.dtype].itemsize, **dims)
-        facts |= _rates(subject, work, benchmark.stats.stats.median)
-        facts["speedup_over_reference"] = _speedup(subject, arguments, call)
+        itemsize = FORMAT_BYTES.get(subject.dtype, DTYPES[subject.dtype].itemsize)
+        median = benchmark.stats.stats.median
+        facts |= _rates(subject, subject.kernel.work(itemsize, **dims), median)
+        facts["speedup_over_reference"] = _speedup(subject.reference, subject, arguments, call)
+        if median < SMALL_SECONDS:
+            facts["call_s"] = call_seconds(subject)
+        if libraries:
+            facts["speedup_over_library"] = min(_speedup(other, subject, arguments, call) for other in libraries)
     benchmark.extra_info.update(facts)
     return facts
 
@@ -79,11 +89,22 @@ def _rates(subject: Subject, work: Any, median: float) -> dict[str, Any]:
     }
 
 
-def _speedup(subject: Subject, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:
-    if subject == subject.reference:
+def _speedup(other: Subject, subject: Subject, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:
+    if subject == other:
         return 1.0
-    reference = subject.reference
-    return paired_ratio(reference.bind(reference.place(arguments)), call)
+    return paired_ratio(other.bind(other.place(arguments)), call)
+
+
+def call_seconds(subject: Subject) -> float:
+    """Seconds a call on the smallest shapes of the kernel's domain: what it costs before it computes anything."""
+    kernel = subject.kernel
+    shapes = (dict(zip(kernel.domain, values, strict=True)) for values in itertools.product(*kernel.domain.values()))
+    dims = next(dims for dims in shapes if kernel.where(**dims))
+    inputs = kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **dims)
+    call = subject.bind(subject.place(map_arrays(aligned, inputs)))
+    warm_up(call, BLOCK_SECONDS)
+    iterations = calls_in_a_block(call)
+    return statistics.median(seconds(call, iterations) / iterations for _ in range(5))
 
 
 def seconds(call: Callable[[], object], iterations: int) -> float:
