@@ -100,10 +100,12 @@ SHAPES: Mapping[str, LlamaConfig] = {
 
 
 def random_parameters(config: Any, rng: np.random.Generator, dtype: Any) -> dict[str, np.ndarray]:
-    """Parameters that keep activations and logits near 1: matrices with deviation fan_in**-0.5, gains around 1."""
+    """Parameters that keep activations and logits near 1: matrices of about unit norm a row, gains around 1."""
 
-    def draw(shape: tuple[int, ...]) -> np.ndarray:
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
         values = rng.standard_normal(shape, np.float32)
-        return (values / math.sqrt(shape[-1]) if len(shape) == 2 else 1 + 0.1 * values).astype(dtype)
+        if len(shape) == 2:
+            return (values / math.sqrt(shape[-1])).astype(dtype)
+        return (0.1 * values + (not name.endswith("bias"))).astype(dtype)
 
-    return {name: draw(shape) for name, shape in config.parameter_shapes().items()}
+    return {name: draw(name, shape) for name, shape in config.parameter_shapes().items()}
