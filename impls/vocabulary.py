@@ -12,23 +12,27 @@ string finds the byte, which SentencePiece never answers for a character that ha
 trained on. Hence the block of raw bytes is recognised by its place (id 3 + byte) and given its names. Of equal tokens
 that remain, the first one wins.
 
-Text decodes to itself. SentencePiece differs in one point: it writes a space as '▁' (U+2581), and so reads that
-character as a space. Here it is kept, as byte tokens.
+Text decodes to itself but for one character: SentencePiece writes a space as '▁' (U+2581), and so reads that character
+as a space. So does this, since models were trained on what SentencePiece gave.
+
+How text is encoded and decoded is in the kernels `tokenizer_encode` and `tokenizer_decode`.
 """
 
 from __future__ import annotations
 
-import heapq
 import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 
+from .tokenizer_decode import numpy_join
+from .tokenizer_encode import numpy_words
 from .vocabulary_files import (
     BYTE_NAMES,
     SENTENCEPIECE_SPACE,
@@ -126,90 +130,41 @@ class Vocabulary:
                 f"text: character {error.start} is the lone surrogate U+{ord(text[error.start]):04X}, "
                 "which is not Unicode text; decode the input properly or replace it"
             ) from error
-        ids = [self.bos_id] if bos else []
-        for piece in _merge(" " + text, self._costs) if text else ():
-            token_id = self._ids.get(piece)
-            if token_id is None:
-                ids.extend(self.byte_ids[byte] for byte in piece.encode())
-            else:
-                ids.append(token_id)
-        if eos:
-            ids.append(self.eos_id)
-        return ids
+        ids = numpy_words.tokenizer_encode(text, *self._encoder).tolist()
+        return [self.bos_id] * bos + ids + [self.eos_id] * eos
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids, without the space in front; the unknown token reads ' ⁇ ', as in SentencePiece.
 
         Byte tokens that are not valid UTF-8 become U+FFFD. Raises ValueError for an id outside the vocabulary.
         """
-        parts: list[bytes] = []
-        for given in ids:
-            token_id = operator.index(given)
+        given = [operator.index(token_id) for token_id in ids]
+        for token_id in given:
             if not 0 <= token_id < self.vocab_size:
                 raise ValueError(f"ids: {token_id} is not a token; expected 0 <= id < vocab_size = {self.vocab_size}")
-            if token_id in self.control_ids:
-                continue
-            part = self._bytes[token_id]
-            is_first_piece = not parts and token_id in self._piece_ids
-            parts.append(part.removeprefix(b" ") if is_first_piece else part)
-        return b"".join(parts).decode(errors="replace")
+        text = numpy_join.tokenizer_decode(np.array(given, np.int32), *self._decoder)
+        return text.tobytes().decode(errors="replace")
 
     @cached_property
-    def _piece_ids(self) -> frozenset[int]:
-        """Ids that stand for text of their own; the others are never found by looking up text."""
-        return frozenset(range(self.vocab_size)) - {self.unk_id, *self.byte_ids, *self.control_ids}
+    def encoding(self) -> tuple[tuple[str, ...], Float32[np.ndarray, " vocab_size"], Int32[np.ndarray, " bytes"]]:
+        """The weights of `tokenizer_encode`: tokens that text is read as (the others are ''), scores, byte ids."""
+        hidden = {self.unk_id, *self.byte_ids, *self.control_ids}
+        pieces = tuple("" if token_id in hidden else token for token_id, token in enumerate(self.tokens))
+        return pieces, self.scores, np.array(self.byte_ids, np.int32)
 
     @cached_property
-    def _ids(self) -> dict[str, int]:
-        # Written last to first, so that the first of several equal tokens stays.
-        return {self.tokens[token_id]: token_id for token_id in sorted(self._piece_ids, reverse=True)}
+    def decoding(self) -> tuple[tuple[str, ...], Int32[np.ndarray, " bytes"], int]:
+        """The weights of `tokenizer_decode`: the tokens as in `encoding`, byte ids, the id of the unknown token."""
+        pieces, _, byte_ids = self.encoding
+        return pieces, byte_ids, self.unk_id
 
     @cached_property
-    def _costs(self) -> dict[str, float]:
-        scores = self.scores.tolist()
-        return {piece: -scores[token_id] for piece, token_id in self._ids.items()}
+    def _encoder(self) -> tuple[Any, ...]:
+        return numpy_words.prepare(*self.encoding)
 
     @cached_property
-    def _bytes(self) -> tuple[bytes, ...]:
-        table = [token.encode() for token in self.tokens]
-        table[self.unk_id] = " \u2047 ".encode()
-        for byte, token_id in enumerate(self.byte_ids):
-            table[token_id] = bytes([byte])
-        return tuple(table)
-
-
-def _merge(text: str, costs: dict[str, float]) -> list[str]:
-    """Characters, joined two by two while a pair is a piece: the cheapest first, the leftmost of equals.
-
-    The symbols are a linked list and the pairs a heap, hence O(n log n), as in SentencePiece's bpe_model.cc.
-    """
-    symbols = list(text)
-    end = len(symbols)
-    following = list(range(1, end + 1))
-    preceding = list(range(-1, end - 1))
-    heap: list[tuple[float, int, int, str]] = []
-
-    def offer(left: int, right: int) -> None:
-        piece = symbols[left] + symbols[right]
-        cost = costs.get(piece)
-        if cost is not None:
-            heapq.heappush(heap, (cost, left, right, piece))
-
-    for left in range(end - 1):
-        offer(left, left + 1)
-    while heap:
-        _, left, right, piece = heapq.heappop(heap)
-        # A pair is out of date once its left side was merged away, or either side has changed its length.
-        if not symbols[left] or len(symbols[left]) + len(symbols[right]) != len(piece):
-            continue
-        symbols[left], symbols[right] = piece, ""
-        after = following[left] = following[right]
-        if after < end:
-            preceding[after] = left
-            offer(left, after)
-        if preceding[left] >= 0:
-            offer(preceding[left], left)
-    return [symbol for symbol in symbols if symbol]
+    def _decoder(self) -> tuple[Any, ...]:
+        return numpy_join.prepare(*self.decoding)
 
 
 def _check_text(names: Sequence[str]) -> None:

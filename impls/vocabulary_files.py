@@ -124,3 +124,71 @@ def find_bytes(names: Sequence[str]) -> tuple[int, ...]:
         f"there is no byte token {missing[0]!r} ({len(missing)} of 256 are missing), nor do ids "
         f"{FIRST_BYTE} to {after - 1} hold the 256 raw characters; without them characters would be lost"
     )
+
+
+def named(tokens: Sequence[str], byte_ids: Sequence[int], unk_id: int | None = None) -> list[str]:
+    """A name of its own for each token, as SentencePiece spells it, where tokens that are no text are ''.
+
+    By default the unknown token is the first that is neither text nor a byte.
+    """
+    bytes_of = dict(zip(map(int, byte_ids), BYTE_NAMES, strict=True))
+    if unk_id is None:
+        unk_id = next((i for i, token in enumerate(tokens) if not token and i not in bytes_of), -1)
+    given: set[str] = set()
+    names = []
+    for token_id, token in enumerate(tokens):
+        if token and token not in given:
+            given.add(token)
+            names.append(token.replace(" ", SENTENCEPIECE_SPACE))
+        else:
+            names.append(bytes_of.get(token_id, "<unk>" if token_id == unk_id else f"<control {token_id}>"))
+    return names
+
+
+def to_merges(tokens: Sequence[str], scores: Sequence[float]) -> list[tuple[str, str]]:
+    """Pairs of tokens, the first to be merged before the second: another way to say what scores say.
+
+    Tokens are as in `named`. Where two pairs make one token, the one of the earlier tokens comes first.
+    """
+    ids: dict[str, int] = {}
+    for token_id, token in enumerate(tokens):
+        ids.setdefault(token, token_id)
+    pairs = [
+        (-float(scores[token_id]), token_id, ids[token[:at]], ids[token[at:]])
+        for token, token_id in ids.items()
+        for at in range(1, len(token))
+        if token[:at] in ids and token[at:] in ids
+    ]
+    spelled = [token.replace(" ", SENTENCEPIECE_SPACE) for token in tokens]
+    return [(spelled[left], spelled[right]) for _, _, left, right in sorted(pairs)]
+
+
+def to_model(
+    tokens: Sequence[str], scores: Sequence[float], byte_ids: Sequence[int], unk_id: int | None = None
+) -> bytes:
+    """A SentencePiece model of the Llama 2 kind, for tokens as in `named`: protobuf, as sentencepiece_model.proto."""
+    names = named(tokens, byte_ids, unk_id)
+    of_bytes = frozenset(map(int, byte_ids))
+    pieces = []
+    for token_id, (token, name, score) in enumerate(zip(tokens, names, scores, strict=True)):
+        is_text = token and name == token.replace(" ", SENTENCEPIECE_SPACE)
+        kind = 1 if is_text else 6 if token_id in of_bytes else 2 if name == "<unk>" else 3
+        piece = _field(1, name.encode()) + b"\x15" + struct.pack("<f", score) + _field(3, kind)
+        pieces.append(_field(1, piece))
+    trainer = _field(3, 2) + _field(4, len(tokens)) + _field(35, 1)  # model_type BPE, vocab_size, byte_fallback
+    # add_dummy_prefix, no remove_extra_whitespaces, escape_whitespaces
+    normaliser = _field(1, b"identity") + _field(3, 1) + _field(4, 0) + _field(5, 1)
+    return b"".join(pieces) + _field(2, trainer) + _field(3, normaliser)
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    """A field of a protobuf message: a whole number, or text or a message within."""
+    if isinstance(value, bytes):
+        return _varint(number << 3 | 2) + _varint(len(value)) + value
+    return _varint(number << 3) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first, the highest bit of all but the last set."""
+    groups = [value >> shift & 0x7F for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([group | 0x80 for group in groups[:-1]] + groups[-1:])

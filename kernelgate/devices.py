@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,9 +37,14 @@ def lacking(backend: str) -> str:
 
 
 def processor_has(feature: str) -> bool:
-    """Whether the processor has an instruction set, by LLVM's name; without Numba's llvmlite nothing could use it."""
+    """Whether the processor has an instruction set, by LLVM's name; without Numba's llvmlite nothing could use it.
+
+    What Numba is told to compile for, in NUMBA_CPU_FEATURES, goes before what there is.
+    """
     if not importlib.util.find_spec("llvmlite"):
         return False
+    if told := os.environ.get("NUMBA_CPU_FEATURES"):
+        return f"+{feature}" in told.split(",")
     from llvmlite.binding import get_host_cpu_features
 
     return bool(get_host_cpu_features().get(feature))
@@ -120,8 +126,9 @@ def _tensor(array: np.ndarray) -> Any:
 
     # NumPy's bfloat16 is ml_dtypes's, which PyTorch does not know; the bits are the same.
     if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
+        return _tensor(array.view(np.int16)).view(torch.bfloat16)
+    # PyTorch warns of memory that may not be written to.
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def awaited(call: Callable[[], Any], backend: Backend, device: str) -> Callable[[], Any]:

@@ -89,12 +89,25 @@ BACKENDS: Mapping[str, Backend] = {
 
 
 @dataclass(frozen=True)
+class Extrapolated:
+    """A case that the reference would take hours for, and so do others that are left out of it.
+
+    The reference is timed on `case` instead, and taken to need `times` as long.
+    """
+
+    case: str
+    times: float
+    left_out: tuple[str, ...] = ("reference",)
+
+
+@dataclass(frozen=True)
 class Kernel:
     """The contract of one operation: what goes in, what it costs, where it is timed and checked, how exact it must be.
 
     inputs:  `(rng, dtype, **dims) -> arguments`: realistic, never all ones or zeros. The first holds the activations.
     work:    `(itemsize, **dims) -> Work`, with the bytes of an element of the working dtype.
     cases:   what is timed, by name: the dims of real models. `heavy` ones are timed only when asked for.
+    extrapolated: the cases, by name, that are too large for the reference; `agrees` must judge them without it.
     domain:  what is checked: a few small values a dim, since each new shape recompiles JAX.
     where:   which dims belong together.
     ulps:    the error allowed by dtype, in eps(dtype) times `scale`: a row's worst element against its largest scale.
@@ -121,6 +134,7 @@ class Kernel:
     agrees: Callable[..., None] | None = None
     bind: Callable[..., Callable[[], Any]] | None = None
     heavy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    extrapolated: Mapping[str, Extrapolated] = field(default_factory=dict)
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     weights: int = 0
     mutates: int = 0

@@ -114,7 +114,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for subject in selection.subjects(operation, kernels, backends, timed="measure" in metafunc.fixturenames):
         values = {"kernel": subject.folder.name, "impl": subject.implementation, "dtype": subject.dtype}
         values["device"] = subject.device
-        for case in selection.cases(subject.kernel) if "case" in axes else ("",):
+        for case in selection.cases(subject) if "case" in axes else ("",):
             rows.append([{**values, "case": case}[axis] for axis in axes])
     metafunc.parametrize(axes, rows)
 
@@ -143,9 +143,8 @@ def measure(request: pytest.FixtureRequest, subject: Subject, case: str, benchma
         row = (subject.folder.name, case, subject.dtype, subject.device)
         prefix = "" if subject.operation == "kernel" else f"{subject.operation} "
         benchmark.group = prefix + "-".join(row)
-        selection = request.config.stash[SELECTION]
-        dims = selection.cases(subject.kernel)[case]
-        facts = timing.run(subject, dims, benchmark, selection.libraries(subject))
+        libraries = request.config.stash[SELECTION].libraries(subject)
+        facts = timing.run(subject, case, benchmark, libraries)
         if benchmark.enabled:
             facts |= {"group": benchmark.group, "impl": subject.implementation, "median": benchmark.stats.stats.median}
             request.node.user_properties.append(("kernelgate", facts))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .devices import choose_backends, choose_devices, lacking
-from .kernel import BACKENDS, Folder, Kernel, backend_of, discover
+from .kernel import BACKENDS, Folder, backend_of, discover
 from .subject import Subject
 
 
@@ -36,9 +36,12 @@ class Selection:
     def operations(self) -> set[str]:
         return {operation for folder in self.folders.values() for operation in folder.operations}
 
-    def cases(self, kernel: Kernel) -> dict[str, Mapping[str, Any]]:
-        """The cases to time, the heavy ones only if asked for."""
-        return {**kernel.cases, **(kernel.heavy if self.heavy else {})}
+    def cases(self, subject: Subject) -> dict[str, Mapping[str, Any]]:
+        """The cases to time: the heavy ones only if asked for, and none that would take the subject hours."""
+        kernel = subject.kernel
+        hopeless = {case for case, other in kernel.extrapolated.items() if subject.implementation in other.left_out}
+        cases = {**kernel.cases, **(kernel.heavy if self.heavy else {})}
+        return {case: dims for case, dims in cases.items() if case not in hopeless}
 
     def subjects(
         self,

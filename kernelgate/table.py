@@ -29,6 +29,10 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s"
 
 
+def ratio(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.1e}"
+
+
 def brief(facts: Mapping[str, Any]) -> str:
     """One benchmark in a few words."""
     return f"{duration(facts['median'])}, {facts['speedup_over_reference']:.3g} x, {facts['limit_share']:.0%} of limit"
@@ -48,10 +52,10 @@ def _cells(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         f"  {facts['impl']}",
         duration(facts["median"]),
-        f"{facts['speedup_over_reference']:.2f}",
-        f"{facts['speedup_over_library']:.2f}" if "speedup_over_library" in facts else "",
-        f"{facts['gflops']:.1f}",
-        f"{facts['gbps']:.1f}",
+        ratio(facts["speedup_over_reference"]),
+        ratio(facts["speedup_over_library"]) if "speedup_over_library" in facts else "",
+        f"{facts['gflops']:.1f}" if facts["flops"] else "",
+        f"{facts['gbps']:.3g}",
         f"{facts['limit_share']:.0%}",
         duration(facts["call_s"]) if "call_s" in facts else "",
         f"{facts['error_ulps']:.2g} ulp",

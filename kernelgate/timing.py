@@ -31,14 +31,14 @@ SETTLE_SECONDS = 0.001
 MOST_PAIRS = 15
 
 
-def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any, libraries: Sequence[Subject] = ()) -> dict[str, Any]:
-    """Time the subject on `dims` with pytest-benchmark's fixture; returns what is also put into `extra_info`.
+def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject] = ()) -> dict[str, Any]:
+    """Time the subject on a case with pytest-benchmark's fixture; returns what is also put into `extra_info`.
 
     `libraries` are what it is set beside as well as the reference.
 
     Raises Mismatch if the timed call gives a wrong result: fast and wrong fails.
     """
-    arguments = map_arrays(aligned, subject.kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **dims))
+    arguments, dims = inputs_of(subject, case), dims_of(subject, case)
     facts: dict[str, Any] = {}
     with peak_memory(facts):
         call = subject.bind(subject.place(arguments))
@@ -53,7 +53,7 @@ def run(subject: Subject, dims: Mapping[str, Any], benchmark: Any, libraries: Se
         itemsize = FORMAT_BYTES.get(subject.dtype, DTYPES[subject.dtype].itemsize)
         median = benchmark.stats.stats.median
         facts |= _rates(subject, subject.kernel.work(itemsize, **dims), median)
-        facts["speedup_over_reference"] = _speedup(subject.reference, subject, arguments, call)
+        facts["speedup_over_reference"] = _over_reference(subject, case, arguments, call)
         if median < SMALL_SECONDS:
             facts["call_s"] = call_seconds(subject)
         if libraries:
@@ -87,6 +87,24 @@ def _rates(subject: Subject, work: Any, median: float) -> dict[str, Any]:
         "gbps": work.bytes / median / 1e9,
         "limit_share": floor / median,
     }
+
+
+def dims_of(subject: Subject, case: str) -> Mapping[str, Any]:
+    """The dims of one of the kernel's cases, by name."""
+    return {**subject.kernel.cases, **subject.kernel.heavy}[case]
+
+
+def inputs_of(subject: Subject, case: str) -> tuple[Any, ...]:
+    """The arguments of a case, the same in every run, each array on a cache line of its own."""
+    inputs = subject.kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **dims_of(subject, case))
+    arguments: tuple[Any, ...] = map_arrays(aligned, inputs)
+    return arguments
+
+
+def _over_reference(subject: Subject, case: str, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:
+    if (other := subject.kernel.extrapolated.get(case)) is None:
+        return _speedup(subject.reference, subject, arguments, call)
+    return other.times * _speedup(subject.reference, subject, inputs_of(subject, other.case), call)
 
 
 def _speedup(other: Subject, subject: Subject, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:

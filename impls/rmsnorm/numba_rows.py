@@ -1,4 +1,4 @@
-"""A row at a time: its sum of squares, then its scaling while it is still in the cache."""
+"""Plain loops, which LLVM vectorises: a row's sum of squares, then its scaling while it is still in the cache."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,15 +13,15 @@ PARALLEL_FROM = 65536
 def rmsnorm(
     x: Float[np.ndarray, "*batch dim"], gain: Float[np.ndarray, " dim"], eps: float
 ) -> Float[np.ndarray, "*batch dim"]:
-    """`x / sqrt(mean(x**2) + eps) * gain` over the last axis."""
+    """`x / sqrt(mean(x**2) + eps) * gain` over the last axis; float32 within."""
     if gain.shape != x.shape[-1:]:
         raise ValueError(f"gain has shape {gain.shape}, expected {x.shape[-1:]}, the last axis of x")
-    rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+    rows = np.ascontiguousarray(x, np.float32).reshape(-1, x.shape[-1])
     result = np.empty_like(rows)
     (_parallel if len(rows) > 1 and rows.size >= PARALLEL_FROM else _serial)(
-        rows, np.ascontiguousarray(gain), eps, result
+        rows, np.ascontiguousarray(gain, np.float32), eps, result
     )
-    return result.reshape(x.shape)
+    return result.reshape(x.shape).astype(x.dtype, copy=False)
 
 
 @njit(fastmath=FASTMATH, error_model="numpy")

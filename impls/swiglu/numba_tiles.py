@@ -8,10 +8,7 @@ from jaxtyping import Float
 from numba import njit, prange
 
 from ..numba_math import silu
-from ..numba_products import product
-
-# Columns a thread takes at once: a block of weights stays in its cache while the activations pass over it.
-BLOCK = 64
+from ..numba_products import BLOCK, linear_parallel, product
 
 
 def swiglu(
@@ -32,7 +29,7 @@ def swiglu(
     hidden = np.empty((len(tokens), ffn_dim), np.float32)
     result = np.empty_like(tokens)
     _gated(tokens, w_gate, w_up, gate, hidden)
-    _projected(hidden, w_down, result)
+    linear_parallel(hidden, w_down, result)
     return result.reshape(x.shape)
 
 
@@ -49,10 +46,3 @@ def _gated(x, w_gate, w_up, gate, hidden):
         for row in range(x.shape[0]):
             for column in range(first, last):
                 hidden[row, column] *= silu(gate[row, column])
-
-
-@njit(f"({', '.join([_MATRIX] * 3)})", parallel=True, cache=True)
-def _projected(hidden, w_down, result):
-    columns = result.shape[1]
-    for block in prange((columns + BLOCK - 1) // BLOCK):
-        product(hidden, w_down, block * BLOCK, min((block + 1) * BLOCK, columns), result)

@@ -1,7 +1,11 @@
-"""Three BLAS products; the activation in place between them."""
+"""Three BLAS products; the activation in place between them. bfloat16 weights are widened once."""
 
 import numpy as np
 from jaxtyping import Float
+
+
+def prepare(w_gate, w_up, w_down):
+    return tuple(weight.astype(np.float32, copy=False) for weight in (w_gate, w_up, w_down))
 
 
 def swiglu(
@@ -10,8 +14,8 @@ def swiglu(
     w_up: Float[np.ndarray, "ffn_dim dim"],
     w_down: Float[np.ndarray, "dim ffn_dim"],
 ) -> Float[np.ndarray, "*batch dim"]:
-    """`(silu(x @ w_gate.T) * (x @ w_up.T)) @ w_down.T`; bfloat16 weights are widened at each call, as BLAS has none."""
-    wide, w_gate, w_up, w_down = (array.astype(np.float32, copy=False) for array in (x, w_gate, w_up, w_down))
+    """`(silu(x @ w_gate.T) * (x @ w_up.T)) @ w_down.T`, float32 within."""
+    wide = x.astype(np.float32, copy=False)
     gate = wide @ w_gate.T
     hidden = wide @ w_up.T
     hidden *= gate

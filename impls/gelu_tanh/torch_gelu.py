@@ -1,0 +1,9 @@
+"""What PyTorch offers."""
+
+import torch
+from jaxtyping import Float
+
+
+def gelu_tanh(x: Float[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
+    """`torch.nn.functional.gelu`."""
+    return torch.nn.functional.gelu(x, approximate="tanh")

@@ -1,0 +1,71 @@
+"""A row at a time, in explicit vectors: mean, squares about it and result, all while the row is in the cache."""
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit, prange
+
+from ..norm_rows import reciprocal_root, sum_of_squares, total
+from ..simd import splat
+from ..simd_arithmetic import fma, multiply, subtract
+from ..vector_rows import (
+    LANES,
+    LIGHT_PARALLEL_FROM,
+    ZERO,
+    as_bits,
+    as_rows,
+    read,
+    read_first,
+    signatures,
+    write,
+    write_first,
+)
+
+
+def layernorm(
+    x: Float[np.ndarray, "*batch dim"],
+    gain: Float[np.ndarray, " dim"],
+    bias: Float[np.ndarray, " dim"],
+    eps: float,
+) -> Float[np.ndarray, "*batch dim"]:
+    """`(x - mean(x)) / sqrt(var(x) + eps) * gain + bias` over the last axis; float32 within."""
+    if not gain.shape == bias.shape == x.shape[-1:]:
+        raise ValueError(
+            f"gain and bias have shapes {gain.shape} and {bias.shape}, expected {x.shape[-1:]} as x's rows"
+        )
+    rows = as_rows(x)
+    result = np.empty(x.shape, x.dtype)
+    run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
+    run(rows, as_bits(gain), as_bits(bias), eps, as_rows(result))
+    return result
+
+
+@njit(error_model="numpy")
+def _row(x, start, gain, bias, eps, result):
+    columns = x.shape[1]
+    mean = total(x, start, start + columns) / np.float32(columns)
+    scale = reciprocal_root(sum_of_squares(x, start, start + columns, mean), columns, eps)
+    means, scales, index = splat(mean), splat(scale), 0
+    while index + LANES <= columns:
+        normed = multiply(subtract(read(x, start + index), means), scales)
+        write(result, start + index, fma(normed, read(gain, index), read(bias, index)))
+        index += LANES
+    if index < columns:
+        left = columns - index
+        normed = multiply(subtract(read_first(x, start + index, left, ZERO), means), scales)
+        gains, biases = read_first(gain, index, left, ZERO), read_first(bias, index, left, ZERO)
+        write_first(result, start + index, fma(normed, gains, biases), left)
+
+
+_SIGNATURES = signatures("(real[:, ::1], real[::1], real[::1], float64, real[:, ::1])")
+
+
+@njit(_SIGNATURES, cache=True)
+def _serial(x, gain, bias, eps, result):
+    for row in range(x.shape[0]):
+        _row(x, row * x.shape[1], gain, bias, eps, result)
+
+
+@njit(_SIGNATURES, parallel=True, cache=True)
+def _parallel(x, gain, bias, eps, result):
+    for row in prange(x.shape[0]):
+        _row(x, row * x.shape[1], gain, bias, eps, result)

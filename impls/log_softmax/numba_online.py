@@ -1,0 +1,82 @@
+"""Maximum and sum in one pass over a row (Milakov and Gimelshein 2018, arXiv 1805.02867), in explicit vectors."""
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit, prange
+
+from ..exponential_rows import CHUNK, chunks, merged, normaliser, sum_of_exponentials
+from ..simd import splat
+from ..simd_arithmetic import subtract
+from ..vector_rows import (
+    LANES,
+    MINUS_INFINITY,
+    PARALLEL_FROM,
+    ZERO,
+    as_rows,
+    read,
+    read_first,
+    signatures,
+    write,
+    write_first,
+)
+
+# One row takes two parallel regions.
+SPLIT_FROM = 65536
+
+
+def log_softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
+    """`x - log(sum(exp(x)))` over the last axis; float32 within."""
+    rows = as_rows(x)
+    result = np.empty(x.shape, x.dtype)
+    if len(rows) > 1 and rows.size >= PARALLEL_FROM:
+        _parallel(rows, as_rows(result))
+    elif len(rows) == 1 and rows.size >= SPLIT_FROM:
+        _split(rows, as_rows(result))
+    else:
+        _serial(rows, as_rows(result))
+    return result
+
+
+@njit
+def _write(x, first, last, top, logarithm, result):
+    # One after the other: their sum would lose the logarithm's digits where the maximum is large.
+    tops, logarithms, index = splat(top), splat(logarithm), first
+    while index + LANES <= last:
+        write(result, index, subtract(subtract(read(x, index), tops), logarithms))
+        index += LANES
+    if index < last:
+        left = read_first(x, index, last - index, ZERO)
+        write_first(result, index, subtract(subtract(left, tops), logarithms), last - index)
+
+
+@njit
+def _row(x, row, result):
+    first, last = row * x.shape[1], (row + 1) * x.shape[1]
+    top, total = normaliser(x, first, last)
+    _write(x, first, last, top, np.log(total), result)
+
+
+@njit(signatures("(real[:, ::1], real[:, ::1])"), cache=True)
+def _serial(x, result):
+    for row in range(x.shape[0]):
+        _row(x, row, result)
+
+
+@njit(signatures("(real[:, ::1], real[:, ::1])"), parallel=True, cache=True)
+def _parallel(x, result):
+    for row in prange(x.shape[0]):
+        _row(x, row, result)
+
+
+@njit(signatures("(real[:, ::1], real[:, ::1])"), parallel=True, cache=True)
+def _split(x, result):
+    columns, parts = x.shape[1], chunks(x.shape[1])
+    tops, totals = np.empty(parts, np.float32), np.empty(parts, np.float32)
+    for part in prange(parts):
+        tops[part], totals[part] = sum_of_exponentials(x, part * CHUNK, min((part + 1) * CHUNK, columns))
+    top, total = MINUS_INFINITY, ZERO
+    for part in range(parts):
+        top, total = merged(top, total, tops[part], totals[part])
+    logarithm = np.log(total)
+    for part in prange(parts):
+        _write(x, part * CHUNK, min((part + 1) * CHUNK, columns), top, logarithm, result)

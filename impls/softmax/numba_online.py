@@ -1,0 +1,55 @@
+"""One pass over the input, in explicit vectors: each chunk of a row is taken to the exponential below its own maximum,
+and only when that of the row is known are all brought to one scale (Milakov and Gimelshein 2018, arXiv 1805.02867).
+"""
+
+import numpy as np
+from jaxtyping import Float
+from numba import njit, prange
+
+from ..exponential_rows import CHUNK, chunks, exponentials, factors_of, scale_by, softmax_rows
+from ..vector_rows import NAN, PARALLEL_FROM, as_rows, largest, rows_together, signatures
+
+# One row takes two parallel regions.
+SPLIT_FROM = 65536
+
+
+def softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
+    """`exp(x) / sum(exp(x))` over the last axis; float32 within."""
+    rows = as_rows(x)
+    result = np.empty(x.shape, x.dtype)
+    if len(rows) > 1 and rows.size >= PARALLEL_FROM:
+        _parallel(rows, as_rows(result))
+    elif len(rows) == 1 and rows.size >= SPLIT_FROM:
+        _split(rows, as_rows(result))
+    else:
+        _serial(rows, as_rows(result))
+    return result
+
+
+_SIGNATURES = signatures("(real[:, ::1], real[:, ::1])")
+
+
+@njit(_SIGNATURES, cache=True)
+def _serial(x, result):
+    softmax_rows(x, x.shape[1], 0, x.shape[0], NAN, result)
+
+
+@njit(_SIGNATURES, parallel=True, cache=True)
+def _parallel(x, result):
+    rows, together = x.shape[0], rows_together(x.shape[1])
+    for block in prange((rows + together - 1) // together):
+        softmax_rows(x, x.shape[1], block * together, min((block + 1) * together, rows), NAN, result)
+
+
+@njit(_SIGNATURES, parallel=True, cache=True)
+def _split(x, result):
+    columns, parts = x.shape[1], chunks(x.shape[1])
+    work, tops, totals = np.empty(columns, np.float32), np.empty(parts, np.float32), np.empty(parts, np.float32)
+    for part in prange(parts):
+        begin, end = part * CHUNK, min((part + 1) * CHUNK, columns)
+        tops[part] = largest(x, begin, end)
+        totals[part] = exponentials(x, begin, end, tops[part], work, begin)
+    factors_of(tops, totals, parts, NAN)
+    for part in prange(parts):
+        begin, end = part * CHUNK, min((part + 1) * CHUNK, columns)
+        scale_by(tops[part], work, begin, end, result, begin)
