@@ -6,7 +6,7 @@ from numba import njit
 from numba.core import types
 from numba.extending import overload
 
-from .simd import load, load_bf16, store
+from .simd.vectors import load, load_bf16, store
 
 LANES = 16
 

@@ -76,9 +76,10 @@ class Selection:
 
     def _of(self, folder: Folder, operation: str, implementation: str, timed: bool) -> Iterator[Subject]:
         name = backend_of(implementation)
-        backend = BACKENDS[name]
+        backend, kernel = BACKENDS[name], folder.operations[operation]
         devices = set(backend.devices) - set(backend.interpreted if timed else ())
-        for dtype in folder.operations[operation].dtypes_of(name):
+        untimed = backend.untimed if timed and name not in kernel.dtypes else ()
+        for dtype in kernel.dtypes_of(name):
             for device in self.devices:
-                if device in devices and not (timed and dtype in backend.untimed):
+                if device in devices and dtype not in untimed:
                     yield Subject(folder, operation, implementation, dtype, device)

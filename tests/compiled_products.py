@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numba import njit
 
-from impls import packed_products as plain
-from impls import quantised_products as quantised
-from impls.activations import PANEL, filled_up, panels_bf16, panels_f32, panels_int8, panels_of
-from impls.packing import INT4_ZERO, INT8_ZERO, TILE, pack_int4, pack_int8, unpack_int4, unpack_int8
-from impls.simd_features import missing
+from impls.packed import products as plain
+from impls.packed import quantised_products as quantised
+from impls.packed.activations import PANEL, filled_up, panels_bf16, panels_f32, panels_int8, panels_of
+from impls.packed.packing import INT4_ZERO, INT8_ZERO, TILE, pack_int4, pack_int8, unpack_int4, unpack_int8
+from impls.simd.features import missing
 
 ROW_PRODUCTS = {
     "f32": plain.row_product_f32,

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from impls.team import Team, meet, next_step, threads_of
+from impls.simd.team import Team, meet, next_step, threads_of
 
 # A place of its own for each thread.
 APART = 16

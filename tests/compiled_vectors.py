@@ -6,10 +6,10 @@ import numpy as np
 from numba import njit
 from numba.core.errors import TypingError
 
-from impls import simd_arithmetic as arithmetic
-from impls import simd_dots as dots
-from impls import simd_rows as rows
-from impls.simd import BF16, F32, load, load_bf16, load_first, splat, store, store_first
+from impls.simd import arithmetic as arithmetic
+from impls.simd import dots as dots
+from impls.simd import rows as rows
+from impls.simd.vectors import BF16, F32, load, load_bf16, load_first, splat, store, store_first
 
 # What an operation raises that is not defined for what it is given.
 REFUSED = TypingError

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matrices import groups, magnitudes, matrix, seeds, sizes
 
-from impls.packing import pack_bf16, pack_f32, unpack_bf16
-from impls.simd_features import BF16_DOT, INT8_DOT, missing
+from impls.packed.packing import pack_bf16, pack_f32, unpack_bf16
+from impls.simd.features import BF16_DOT, INT8_DOT, missing
 from kernelgate.devices import installed
 from kernelgate.structure.numba_assembly import hot_loop
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from matrices import groups, magnitudes, matrix, seeds, sizes
 
-from impls.packing import (
+from impls.packed.packing import (
     pack_bf16,
     pack_f32,
     pack_int4,

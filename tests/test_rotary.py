@@ -9,7 +9,7 @@ import pytest
 
 from impls.config import LlamaConfig, RopeScaling
 from impls.rope.reference import rope
-from impls.rotary import rope_frequencies, rope_tables
+from impls.rotary.tables import rope_frequencies, rope_tables
 
 CONFIG = LlamaConfig(64, 1, 4, 2, 16, 96, 61, 64, rope_theta=500.0)
 SCALED = replace(CONFIG, head_dim=64, rope_theta=500000.0, rope_scaling=RopeScaling(32.0, 1.0, 4.0, 8192))

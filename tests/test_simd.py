@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impls.simd_features import BF16_DOT, INT8_DOT, missing
+from impls.simd.features import BF16_DOT, INT8_DOT, missing
 from kernelgate.devices import installed
 from kernelgate.structure.numba_assembly import hot_loop
 
@@ -183,7 +183,7 @@ def test_the_bf16_dot_is_right_in_every_form(compiled, form, rng):
 
 @pytest.mark.parametrize(("name", "feature"), [("int8", "avx512vnni"), ("bf16", "avx512bf16")])
 def test_an_instruction_that_the_processor_lacks_is_named(compiled, name, feature, monkeypatch):
-    monkeypatch.setattr("impls.simd_dots.missing", tuple)
+    monkeypatch.setattr("impls.simd.dots.missing", tuple)
     with pytest.raises(compiled.REFUSED, match=f"tried: Numba compiles for a CPU without {feature}"):
         compiled.instruction(name, "tried")
 

@@ -132,11 +132,11 @@ def test_a_timed_donation_is_judged_by_its_first_result(subject_of):
     for name, source in (("jax_donated", DONATED), ("numpy_inplace", INPLACE)):
         subject = subject_of(name, source, mutates=1)
         benchmark = SimpleNamespace(enabled=False, extra_info={})
-        timing.run(subject, {"rows": 3}, switched_off(benchmark))
+        timing.run(subject, "some", switched_off(benchmark))
         assert benchmark.extra_info["error_ulps"] <= 1
         with pytest.raises(Mismatch):
             wrong = source.replace("sums + x", "sums - x").replace("sums += x", "sums -= x")
-            timing.run(subject_of(f"{name}_wrong", wrong, mutates=1), {"rows": 3}, switched_off(benchmark))
+            timing.run(subject_of(f"{name}_wrong", wrong, mutates=1), "some", switched_off(benchmark))
 
 
 def switched_off(state):
@@ -194,7 +194,7 @@ def test_the_clock_starts_after_preparing(subject_of, monkeypatch):
         return compilation(backend, facts)
 
     monkeypatch.setattr(timing, "compilation", watched)
-    timing.run(subject, {"rows": 3}, switched_off(SimpleNamespace(enabled=False, extra_info={})))
+    timing.run(subject, "some", switched_off(SimpleNamespace(enabled=False, extra_info={})))
     assert told == ["prepared", "clock"]
 
 

@@ -115,7 +115,7 @@ SCRIPT = """
 import os
 import numpy as np
 from numba import njit
-from impls.team import Team, meet, next_step
+from impls.simd.team import Team, meet, next_step
 
 @njit(nogil=True)
 def lead(team, x):

@@ -6,7 +6,7 @@ Explicit vectors along head_dim; 16 scores at a time are summed across lanes tog
 import numpy as np
 from jaxtyping import Float
 
-from ..attention_streams import attend
+from ..attention.streams import attend
 
 
 def attention_decode_ring(

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..attention_decode_arrays import attended
+from ..attention.decode_arrays import attended
 
 
 def attention_decode_ring(

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 from jaxtyping import Float
 
-from ..attention_decode_blocks import decoded
+from ..attention.decode_blocks import decoded
 
 
 @partial(jax.jit, static_argnames=("block_k", "interpret"))

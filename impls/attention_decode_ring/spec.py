@@ -8,7 +8,7 @@ import numpy as np
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import GPT_2, LLAMA_1B, STORIES_15M, drawn, scale
+from ..attention.cases import GPT_2, LLAMA_1B, STORIES_15M, drawn, scale
 
 
 def inputs(rng, dtype, batch, context, length, window, heads, kv_heads, head_dim):

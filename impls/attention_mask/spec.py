@@ -7,7 +7,7 @@ import numpy as np
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import drawn
+from ..attention.cases import drawn
 
 
 def inputs(rng, dtype, batch, heads, seq, keys, window):

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..attention_bands import attended
+from ..attention.bands import attended
 
 # Positions a block: its scores stay in the second-level cache, and half a block of scores a query is in vain.
 BLOCK = 64

@@ -2,7 +2,7 @@
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import GPT_2, LLAMA_1B, STORIES_15M, causal, projected, scale, seen_pairs
+from ..attention.cases import GPT_2, LLAMA_1B, STORIES_15M, causal, projected, scale, seen_pairs
 
 
 def work(itemsize, batch, seq, heads, kv_heads, head_dim):

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from ..attention_prefill.numba_tiled import attention_prefill
-from ..packed_linear import pack, packed_product
+from ..packed.linear import pack, packed_product
 
 prepare = pack
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import GPT_2, LLAMA_1B, STORIES_15M, causal, drawn, projected, seen_pairs
-from ..attention_cases import scale as attention_scale
+from ..attention.cases import GPT_2, LLAMA_1B, STORIES_15M, causal, drawn, projected, seen_pairs
+from ..attention.cases import scale as attention_scale
 
 
 def inputs(rng, dtype, batch, seq, heads, kv_heads, head_dim):

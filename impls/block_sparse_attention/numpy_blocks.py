@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..attention_bands import attended
+from ..attention.bands import attended
 
 
 def block_sparse_attention(

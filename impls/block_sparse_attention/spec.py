@@ -9,7 +9,7 @@ import numpy as np
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import GPT_2, LLAMA_1B, STORIES_15M, projected, scale
+from ..attention.cases import GPT_2, LLAMA_1B, STORIES_15M, projected, scale
 from .reference import seen_positions
 
 

@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Float, Int32
 from numba import njit, prange
 
-from ..exponential_rows import normaliser
 from ..id_checks import check_ids
-from ..vector_rows import PARALLEL_FROM, as_rows, signatures, widened
+from ..simd.exponential_rows import normaliser
+from ..simd.row_access import PARALLEL_FROM, as_rows, signatures, widened
 
 
 def cross_entropy(

@@ -5,7 +5,7 @@ from jaxtyping import Float32, Int8
 from numba import njit, prange
 
 from ..quantisation import GROUP, check_scales
-from ..simd_quantisation import dequantised_group
+from ..simd.quantisation import dequantised_group
 
 # Groups a thread takes at once, and from how many on two threads are done sooner.
 BLOCK = 512

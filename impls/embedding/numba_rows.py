@@ -5,7 +5,7 @@ from jaxtyping import Float, Int32
 from numba import njit, prange
 
 from ..id_checks import refuse
-from ..vector_rows import LIGHT_PARALLEL_FROM, as_rows, signatures
+from ..simd.row_access import LIGHT_PARALLEL_FROM, as_rows, signatures
 
 
 def embedding(

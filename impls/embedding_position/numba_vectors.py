@@ -5,8 +5,18 @@ from jaxtyping import Float, Int32
 from numba import njit, prange
 
 from ..id_checks import check_positions, refuse
-from ..simd_arithmetic import add
-from ..vector_rows import LANES, LIGHT_PARALLEL_FROM, ZERO, as_rows, read, read_first, signatures, write, write_first
+from ..simd.arithmetic import add
+from ..simd.row_access import (
+    LANES,
+    LIGHT_PARALLEL_FROM,
+    ZERO,
+    as_rows,
+    read,
+    read_first,
+    signatures,
+    write,
+    write_first,
+)
 
 
 def embedding_position(

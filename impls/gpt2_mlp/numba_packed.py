@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..packed_linear import GELU_TANH, filled_bias, pack, packed_alike, packed_feed_forward
+from ..packed.linear import GELU_TANH, filled_bias, pack, packed_alike, packed_feed_forward
 
 
 def prepare(w_in, b_in, w_out, b_out):

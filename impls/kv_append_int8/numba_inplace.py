@@ -5,7 +5,7 @@ from jaxtyping import Float32, Int8
 from numba import njit, prange
 
 from ..kv_checks import check_append, check_cache_scales
-from ..simd_quantisation import quantised_group
+from ..simd.quantisation import quantised_group
 from .numpy_inplace import kv_append_int8 as numpy_append
 
 # Elements from which on two threads are done sooner.

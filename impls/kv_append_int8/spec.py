@@ -35,11 +35,18 @@ LLAMA = {"heads": 8, "head_dim": 64}
 KERNEL = Kernel(
     inputs=inputs,
     work=work,
-    cases={"stories15M-decode-b1": {**STORIES, "batch": 1, "seq": 1, "position": 200}, "stories15M-prefill-256": {**STORIES, "batch": 1, "seq": 256, "position": 0}, "llama-1B-prefill-256": {**LLAMA, "batch": 1, "seq": 256, "positions": 2048, "position": 1000},},
-    heavy={"llama-1B-decode-b32": {**LLAMA, "batch": 32, "seq": 1, "positions": 256, "position": 200}, "GPT-2-decode-b1": {**GPT_2, "batch": 1, "seq": 1, "position": 1000},
+    cases={
+        "stories15M-decode-b1": {**STORIES, "batch": 1, "seq": 1, "position": 200},
+        "stories15M-prefill-256": {**STORIES, "batch": 1, "seq": 256, "position": 0},
+        "llama-1B-prefill-256": {**LLAMA, "batch": 1, "seq": 256, "positions": 2048, "position": 1000},
+    },
+    heavy={
+        "llama-1B-decode-b32": {**LLAMA, "batch": 32, "seq": 1, "positions": 256, "position": 200},
+        "GPT-2-decode-b1": {**GPT_2, "batch": 1, "seq": 1, "position": 1000},
         "GPT-2-prefill-1024": {**GPT_2, "batch": 1, "seq": 1024, "position": 0},
         "llama-1B-decode-b1": {**LLAMA, "batch": 1, "seq": 1, "positions": 2048, "position": 1000},
-        "llama-1B-prefill-1024": {**LLAMA, "batch": 1, "seq": 1024, "positions": 2048, "position": 512},},
+        "llama-1B-prefill-1024": {**LLAMA, "batch": 1, "seq": 1024, "positions": 2048, "position": 512},
+    },
     domain={
         "batch": (1, 2),
         "heads": (3,),

@@ -5,7 +5,7 @@ from jaxtyping import Float32, Int8
 from numba import njit, prange
 
 from ..kv_checks import check_cache_scales, check_length
-from ..simd_quantisation import dequantised_group
+from ..simd.quantisation import dequantised_group
 
 # Elements from which on two threads are done sooner.
 PARALLEL_FROM = 32768

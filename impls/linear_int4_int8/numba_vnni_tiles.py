@@ -5,9 +5,9 @@ instruction, summed in int32 (VNNI).
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from ..given_tiles import int4_tiles
-from ..grouped_linear import row_int4, rows_int4
 from ..numba_bf16_bits import float32_rows
+from ..packed.given_tiles import int4_tiles
+from ..packed.grouped_linear import row_int4, rows_int4
 from ..quantisation import GROUP, check_linear, unpacked_int4
 from ..to_bf16.numba_bits import to_bf16
 

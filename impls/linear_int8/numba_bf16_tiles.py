@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import BFloat16, UInt16
 from numba import njit, prange
 
-from ..activations import LANES, PANEL, panels_of
 from ..numba_bf16_bits import float32_rows
-from ..packed_products import product_bf16, row_product_bf16
-from ..packing import pack_bf16
+from ..packed.activations import LANES, PANEL, panels_of
+from ..packed.packing import pack_bf16
+from ..packed.products import product_bf16, row_product_bf16
 from ..quantisation import check_linear, dequantised_weight
-from ..simd import load
-from ..simd_rows import store_words
+from ..simd.rows import store_words
+from ..simd.vectors import load
 from ..to_bf16.numba_bits import to_bf16
 
 # Tiles a thread takes at once.

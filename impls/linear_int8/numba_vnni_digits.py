@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from ..digit_products import row_linear, rows_linear
-from ..given_tiles import int8_tiles
 from ..numba_bf16_bits import float32_rows
+from ..packed.digit_products import row_linear, rows_linear
+from ..packed.given_tiles import int8_tiles
 from ..quantisation import GROUP, check_linear
 from ..to_bf16.numba_bits import to_bf16
 

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from ..given_tiles import int8_tiles
-from ..grouped_linear import row_int8, rows_int8
 from ..numba_bf16_bits import float32_rows
+from ..packed.given_tiles import int8_tiles
+from ..packed.grouped_linear import row_int8, rows_int8
 from ..quantisation import GROUP, check_linear
 from ..to_bf16.numba_bits import to_bf16
 

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from ..checks import check_parameters, check_rewind, checked_prompt, checked_token
 from ..config import LlamaConfig
-from ..rotary import rope_tables
+from ..rotary.tables import rope_tables
 
 # One axis for batch and heads: with an axis of its own for a batch of 1, XLA on a CPU copies the cache at every step.
 Keys = Float[Array, "batch_kv_heads context head_dim"]

@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int
 
 from ..checks import check_parameters, check_rewind, checked_prompt, checked_token
 from ..config import LlamaConfig
-from ..rotary import rope_tables
+from ..rotary.tables import rope_tables
 
 Array = np.ndarray
 ALIGNMENT = 64

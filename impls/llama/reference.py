@@ -13,7 +13,7 @@ from ..checks import check_parameters, check_rewind, checked_prompt, checked_tok
 from ..config import LlamaConfig
 from ..rmsnorm.reference import rmsnorm
 from ..rope.reference import rope
-from ..rotary import rope_tables
+from ..rotary.tables import rope_tables
 from ..softmax.reference import softmax
 from ..swiglu.reference import swiglu
 

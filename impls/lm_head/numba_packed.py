@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..packed_linear import pack, packed_product
+from ..packed.linear import pack, packed_product
 
 prepare = pack
 

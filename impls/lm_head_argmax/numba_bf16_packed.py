@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import BFloat16, Int32, UInt16
 
-from ..packed_argmax import argmax_of_product
-from ..packed_linear import pack
+from ..packed.argmax import argmax_of_product
+from ..packed.linear import pack
 
 prepare = pack
 

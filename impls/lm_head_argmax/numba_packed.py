@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Float32, Int32
 
-from ..packed_argmax import argmax_of_product
-from ..packed_linear import pack
+from ..packed.argmax import argmax_of_product
+from ..packed.linear import pack
 
 prepare = pack
 

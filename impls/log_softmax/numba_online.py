@@ -4,10 +4,9 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit, prange
 
-from ..exponential_rows import CHUNK, chunks, merged, normaliser, sum_of_exponentials
-from ..simd import splat
-from ..simd_arithmetic import subtract
-from ..vector_rows import (
+from ..simd.arithmetic import subtract
+from ..simd.exponential_rows import CHUNK, chunks, merged, normaliser, sum_of_exponentials
+from ..simd.row_access import (
     LANES,
     MINUS_INFINITY,
     PARALLEL_FROM,
@@ -19,6 +18,7 @@ from ..vector_rows import (
     write,
     write_first,
 )
+from ..simd.vectors import splat
 
 # One row takes two parallel regions.
 SPLIT_FROM = 65536

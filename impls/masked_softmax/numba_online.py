@@ -6,10 +6,10 @@ from numba import njit, prange
 from numba.core import types
 from numba.extending import overload
 
-from ..exponential_rows import softmax_rows, source_of
-from ..simd import splat
-from ..simd_arithmetic import fma
-from ..vector_rows import PARALLEL_FROM, ZERO, as_rows, read, read_first, rows_together, signatures
+from ..simd.arithmetic import fma
+from ..simd.exponential_rows import softmax_rows, source_of
+from ..simd.row_access import PARALLEL_FROM, ZERO, as_rows, read, read_first, rows_together, signatures
+from ..simd.vectors import splat
 
 
 def masked_softmax(

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import BFloat16, UInt16
 
-from ..packed_linear import pack_qkv, packed_product
+from ..packed.linear import pack_qkv, packed_product
 
 prepare = pack_qkv
 

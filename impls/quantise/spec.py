@@ -29,10 +29,17 @@ def tiny_groups(rng, x):
 KERNEL = Kernel(
     inputs=inputs,
     work=work,
-    cases={"stories15M-decode-b1": {"tokens": 1, "dim": 288}, "llama-1B-decode-b32": {"tokens": 32, "dim": 2048}, "llama-1B-weight": {"tokens": 2048, "dim": 2048},},
-    heavy={"llama-1B-prefill-256": {"tokens": 256, "dim": 2048}, "GPT-2-prefill-1024": {"tokens": 1024, "dim": 768},
+    cases={
+        "stories15M-decode-b1": {"tokens": 1, "dim": 288},
+        "llama-1B-decode-b32": {"tokens": 32, "dim": 2048},
+        "llama-1B-weight": {"tokens": 2048, "dim": 2048},
+    },
+    heavy={
+        "llama-1B-prefill-256": {"tokens": 256, "dim": 2048},
+        "GPT-2-prefill-1024": {"tokens": 1024, "dim": 768},
         "llama-1B-prefill-1024": {"tokens": 1024, "dim": 2048},
-        "llama-1B-ffn-weight": {"tokens": 8192, "dim": 2048},},
+        "llama-1B-ffn-weight": {"tokens": 8192, "dim": 2048},
+    },
     domain={"tokens": (1, 2, 7), "dim": (32, 96, 288)},
     ulps={"f32": 0},
     dtypes={"*": ("f32",)},

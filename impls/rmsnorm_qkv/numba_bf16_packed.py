@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import BFloat16, Float32, UInt16
 
-from ..packed_linear import packed_product
+from ..packed.linear import packed_product
 from . import numba_packed
 
 prepare = numba_packed.prepare

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..packed_linear import pack_qkv, packed_product
+from ..packed.linear import pack_qkv, packed_product
 
 
 def prepare(gain, w_q, w_k, w_v, eps):

@@ -4,10 +4,9 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit, prange
 
-from ..norm_rows import reciprocal_root, sum_of_squares
-from ..simd import splat
-from ..simd_arithmetic import add, multiply
-from ..vector_rows import (
+from ..simd.arithmetic import add, multiply
+from ..simd.norm_rows import reciprocal_root, sum_of_squares
+from ..simd.row_access import (
     LANES,
     LIGHT_PARALLEL_FROM,
     ZERO,
@@ -19,6 +18,7 @@ from ..vector_rows import (
     write,
     write_first,
 )
+from ..simd.vectors import splat
 
 
 def rmsnorm_residual(

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..rotary_loops import as_tokens, checked_tables, turn_halves
+from ..rotary.loops import as_tokens, checked_tables, turn_halves
 
 
 def rope(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from ..rotary_blocks import turned_blocks
+from ..rotary.blocks import turned_blocks
 
 
 @partial(jax.jit, static_argnames=("block_tokens", "interpret"))

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..rotary_loops import as_tokens, checked_tables, turn_both
-from ..vector_rows import as_bits
+from ..rotary.loops import as_tokens, checked_tables, turn_both
+from ..simd.row_access import as_bits
 
 
 def rope_in_place(

@@ -2,7 +2,7 @@
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import GPT_2, LLAMA_1B, STORIES_15M
+from ..attention.cases import GPT_2, LLAMA_1B, STORIES_15M
 from ..rope.spec import inputs as rope_inputs
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..rotary_loops import as_tokens, checked_tables, turn_pairs
+from ..rotary.loops import as_tokens, checked_tables, turn_pairs
 
 
 def rope_interleaved(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from ..rotary_blocks import turned_blocks
+from ..rotary.blocks import turned_blocks
 
 
 @partial(jax.jit, static_argnames=("block_tokens", "interpret"))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32, Int, UInt32
 
-from ..rotary_phases import steps
+from ..rotary.phases import steps
 
 
 def prepare(head_dim, theta):

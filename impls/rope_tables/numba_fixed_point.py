@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Int64
 from numba import njit
 
-from ..rotary_phases import steps
+from ..rotary.phases import steps
 
 
 def prepare(head_dim, theta):

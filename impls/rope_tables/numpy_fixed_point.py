@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float32, Int, Int64
 
-from ..rotary_phases import steps
+from ..rotary.phases import steps
 
 
 def prepare(head_dim, theta):

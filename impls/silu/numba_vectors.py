@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit, prange
 
-from ..vector_math import silu as activated
-from ..vector_rows import LANES, PARALLEL_FROM, ZERO, as_bits, read, read_first, signatures, write, write_first
+from ..simd.functions import silu as activated
+from ..simd.row_access import LANES, PARALLEL_FROM, ZERO, as_bits, read, read_first, signatures, write, write_first
 
 # Elements a turn of the parallel loop.
 BLOCK = 4096

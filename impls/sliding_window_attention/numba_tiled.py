@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..attention_tiles import attend
+from ..attention.tiles import attend
 
 
 def sliding_window_attention(

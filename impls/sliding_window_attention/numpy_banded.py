@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..attention_bands import attended
+from ..attention.bands import attended
 
 # Positions a block: as many scores a query are computed in vain.
 BLOCK = 64

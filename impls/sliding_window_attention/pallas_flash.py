@@ -5,7 +5,7 @@ from functools import partial
 import jax
 from jaxtyping import Float
 
-from ..attention_flash import flash
+from ..attention.flash import flash
 
 
 @partial(jax.jit, static_argnames=("window", "block_q", "block_k", "interpret"))

@@ -4,7 +4,7 @@ Longformer, arXiv 2004.05150; as in Mistral, arXiv 2310.06825).
 
 from kernelgate.kernel import Kernel, Work
 
-from ..attention_cases import GPT_2, LLAMA_1B, STORIES_15M, causal, projected, scale, seen_pairs
+from ..attention.cases import GPT_2, LLAMA_1B, STORIES_15M, causal, projected, scale, seen_pairs
 
 
 def inputs(rng, dtype, batch, seq, window, heads, kv_heads, head_dim):

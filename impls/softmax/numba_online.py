@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from numba import njit, prange
 
-from ..exponential_rows import CHUNK, chunks, exponentials, factors_of, scale_by, softmax_rows
-from ..vector_rows import NAN, PARALLEL_FROM, as_rows, largest, rows_together, signatures
+from ..simd.exponential_rows import CHUNK, chunks, exponentials, factors_of, scale_by, softmax_rows
+from ..simd.row_access import NAN, PARALLEL_FROM, as_rows, largest, rows_together, signatures
 
 # One row takes two parallel regions.
 SPLIT_FROM = 65536

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import BFloat16, UInt16
 
-from ..packed_linear import GATED, packed_feed_forward
+from ..packed.linear import GATED, packed_feed_forward
 from . import numba_packed
 
 prepare = numba_packed.prepare

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..packed_linear import GATED, pack, pack_pair, packed_feed_forward
+from ..packed.linear import GATED, pack, pack_pair, packed_feed_forward
 
 
 def prepare(w_gate, w_up, w_down):

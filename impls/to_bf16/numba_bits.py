@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import BFloat16, Float32
 from numba import njit, prange
 
-from ..simd import load, load_first, store, store_first
-from ..simd_arithmetic import to_bf16 as to_bf16_bits
+from ..simd.arithmetic import to_bf16 as to_bf16_bits
+from ..simd.vectors import load, load_first, store, store_first
 
 LANES = 16
 # Elements a thread takes at once, and from how many on two threads are done sooner.

@@ -54,10 +54,17 @@ def nan_payloads(rng, x):
 KERNEL = Kernel(
     inputs=inputs,
     work=work,
-    cases={"stories15M-decode-b1": {"rows": 1, "dim": 288}, "llama-1B-decode-b32": {"rows": 32, "dim": 2048}, "llama-1B-weight": {"rows": 2048, "dim": 2048},},
-    heavy={"llama-1B-prefill-256": {"rows": 256, "dim": 2048}, "GPT-2-prefill-1024": {"rows": 1024, "dim": 768},
+    cases={
+        "stories15M-decode-b1": {"rows": 1, "dim": 288},
+        "llama-1B-decode-b32": {"rows": 32, "dim": 2048},
+        "llama-1B-weight": {"rows": 2048, "dim": 2048},
+    },
+    heavy={
+        "llama-1B-prefill-256": {"rows": 256, "dim": 2048},
+        "GPT-2-prefill-1024": {"rows": 1024, "dim": 768},
         "llama-1B-prefill-1024": {"rows": 1024, "dim": 2048},
-        "llama-1B-ffn-weight": {"rows": 8192, "dim": 2048},},
+        "llama-1B-ffn-weight": {"rows": 8192, "dim": 2048},
+    },
     domain={"rows": (1, 3), "dim": (1, 8, 127)},
     ulps={},
     agrees=agrees,

@@ -11,11 +11,11 @@ used for 8 rows, whose sums stay in registers.
 import numpy as np
 from numba import njit
 
+from ..simd.arithmetic import add, first_of_pairs, fma, second_of_pairs
+from ..simd.rows import dot_bf16_rows, fma_rows, rows_of
+from ..simd.vectors import load, splat, store, store_first
 from .activations import PANEL
 from .packing import TILE
-from .simd import load, splat, store, store_first
-from .simd_arithmetic import add, first_of_pairs, fma, second_of_pairs
-from .simd_rows import dot_bf16_rows, fma_rows, rows_of
 
 ZERO = np.float32(0)
 

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .simd import BF16_HALF, F32, I32, Vector, constant, element_pointer, expect, fused, is_array, llvm_type, load_as
+from .vectors import BF16_HALF, F32, I32, Vector, constant, element_pointer, expect, fused, is_array, llvm_type, load_as
 
 SIDE = 16
 

@@ -10,9 +10,10 @@ from numba import njit, prange
 from numba.core import types
 from numba.extending import intrinsic
 
-from .attention_packing import LANES, aligned_empty, load_queries, pack_keys, padded
-from .attention_tiles import BLOCK, LOG2_E, LOWEST, checked, clear, locate, settle, shared, weigh
-from .simd import (
+from ..simd.arithmetic import divide, multiply, to_bf16
+from ..simd.rows import dot_bf16_rows, rows_of
+from ..simd.tiles import load_tile, store_tile, transposed
+from ..simd.vectors import (
     F32,
     I32,
     constant,
@@ -26,9 +27,8 @@ from .simd import (
     store,
     store_first,
 )
-from .simd_arithmetic import divide, multiply, to_bf16
-from .simd_rows import dot_bf16_rows, rows_of
-from .simd_tiles import load_tile, store_tile, transposed
+from .packing import LANES, aligned_empty, load_queries, pack_keys, padded
+from .tiles import BLOCK, LOG2_E, LOWEST, checked, clear, locate, settle, shared, weigh
 
 WORDS = 2
 

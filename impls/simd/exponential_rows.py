@@ -5,11 +5,11 @@ from numba import njit
 from numba.core import types
 from numba.extending import overload
 
-from .numba_math import exp
-from .simd import splat
-from .simd_arithmetic import add, horizontal_sum, multiply, subtract
-from .vector_math import exp_share
-from .vector_rows import LANES, MINUS_INFINITY, ZERO, largest, read, read_first, write, write_first
+from ..numba_math import exp
+from .arithmetic import add, horizontal_sum, multiply, subtract
+from .functions import exp_share
+from .row_access import LANES, MINUS_INFINITY, ZERO, largest, read, read_first, write, write_first
+from .vectors import splat
 
 # Elements taken at once: 8 KB, so that the second look at them finds them in the first cache.
 CHUNK = 2048

@@ -14,11 +14,11 @@ import math
 import numpy as np
 from numba import get_num_threads, njit, prange
 
-from .attention_packing import LANES, aligned_empty, load_queries, pack_keys, pack_values, padded, store_results
-from .simd import load, splat, store
-from .simd_arithmetic import _power_of_two, add, float_bits, fma, maximum, multiply, subtract
-from .simd_rows import fma_rows, rows_of
-from .simd_tiles import load_tile, store_tile
+from ..simd.arithmetic import _power_of_two, add, float_bits, fma, maximum, multiply, subtract
+from ..simd.rows import fma_rows, rows_of
+from ..simd.tiles import load_tile, store_tile
+from ..simd.vectors import load, splat, store
+from .packing import LANES, aligned_empty, load_queries, pack_keys, pack_values, padded, store_results
 
 # Keys whose scores are held at once: 8 KiB of them, so that they and a share of keys and values fit a 32 KiB cache.
 BLOCK = 128

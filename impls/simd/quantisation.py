@@ -6,8 +6,9 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .quantisation import SMALLEST, STEP
-from .simd import (
+from ..quantisation import SMALLEST, STEP
+from .arithmetic import float_bits, multiply, rounded, to_int, to_int8
+from .vectors import (
     F32,
     I32,
     called,
@@ -23,7 +24,6 @@ from .simd import (
     store,
     store_first,
 )
-from .simd_arithmetic import float_bits, multiply, rounded, to_int, to_int8
 
 LANES = 16
 _BYTES = ir.VectorType(ir.IntType(8), LANES)

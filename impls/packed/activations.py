@@ -7,8 +7,7 @@ past the last and inputs past the end are zero. Panels are split over threads by
 import numpy as np
 from numba import njit
 
-from .simd import load, load_first, splat, store
-from .simd_arithmetic import (
+from ..simd.arithmetic import (
     absolute,
     add,
     divide,
@@ -24,7 +23,8 @@ from .simd_arithmetic import (
     to_int,
     to_int8,
 )
-from .simd_rows import lanes_of, load_rows, maxima_of_rows, rows_of, store_words, store_words_of_rows, sums_of_rows
+from ..simd.rows import lanes_of, load_rows, maxima_of_rows, rows_of, store_words, store_words_of_rows, sums_of_rows
+from ..simd.vectors import load, load_first, splat, store
 
 PANEL = 8
 # Inputs laid out at a time; `in` is filled up to a multiple of it.

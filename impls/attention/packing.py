@@ -7,9 +7,9 @@ vectors, so that loops over values need no rest.
 import numpy as np
 from numba import njit
 
-from .simd import load, load_first, splat, store, store_first
-from .simd_arithmetic import divide, multiply
-from .simd_tiles import load_tile, store_tile, transposed
+from ..simd.arithmetic import divide, multiply
+from ..simd.tiles import load_tile, store_tile, transposed
+from ..simd.vectors import load, load_first, splat, store, store_first
 
 LANES = 16
 

@@ -9,12 +9,12 @@ from numba import njit
 from numba.core import types
 from numba.extending import overload
 
+from ..simd.arithmetic import add, fma, horizontal_sum, multiply, to_bf16
+from ..simd.row_access import ZERO, read, read_first
+from ..simd.rows import store_words
+from ..simd.vectors import load, load_first, splat, store, store_first
 from .activations import LANES, PANEL, filled_up, panels_of
-from .packed_products import product_bf16, product_f32, row_product_bf16, row_product_f32
-from .simd import load, load_first, splat, store, store_first
-from .simd_arithmetic import add, fma, horizontal_sum, multiply, to_bf16
-from .simd_rows import store_words
-from .vector_rows import ZERO, read, read_first
+from .products import product_bf16, product_f32, row_product_bf16, row_product_f32
 
 ONE = np.float32(1)
 

@@ -8,8 +8,8 @@ from numba import njit, prange
 from numba.core import types
 from numba.extending import overload
 
-from .numba_math import FASTMATH
-from .vector_rows import as_bits, signatures, widened
+from ..numba_math import FASTMATH
+from ..simd.row_access import as_bits, signatures, widened
 
 # A parallel region costs a few microseconds; below this many elements one thread is done sooner.
 PARALLEL_FROM = 65536

@@ -10,14 +10,14 @@ once and multiplied with three vectors, where float32 would widen it into four a
 import numpy as np
 from numba import njit, prange
 
+from ..quantisation import GROUP, SMALLEST, STEP
+from ..simd.arithmetic import add, float_bits, horizontal_sum, multiply, rounded, subtract, to_int, to_int8
+from ..simd.quantisation import larger_magnitude, largest_as_float
+from ..simd.rows import dot_int8_rows, rows_of, scaled_rows, splat_rows, store_words
+from ..simd.vectors import load, load_bf16, splat
 from .activations import PANEL, panels_of
-from .packed_products import store_panel, store_tile
 from .packing import INT8_ZERO, TILE
-from .quantisation import GROUP, SMALLEST, STEP
-from .simd import load, load_bf16, splat
-from .simd_arithmetic import add, float_bits, horizontal_sum, multiply, rounded, subtract, to_int, to_int8
-from .simd_quantisation import larger_magnitude, largest_as_float
-from .simd_rows import dot_int8_rows, rows_of, scaled_rows, splat_rows, store_words
+from .products import store_panel, store_tile
 
 DIGITS = 3
 LEVELS = np.float32(127)

@@ -5,9 +5,9 @@ from llvmlite import ir
 from numba import njit
 from numba.extending import intrinsic
 
-from .simd import F32, I32, called, constant, expect, llvm_type, splat
-from .simd_arithmetic import absolute, add, divide, fma, maximum, minimum, multiply, subtract
-from .simd_features import missing
+from .arithmetic import absolute, add, divide, fma, maximum, minimum, multiply, subtract
+from .features import missing
+from .vectors import F32, I32, called, constant, expect, llvm_type, splat
 
 # log2 e in two parts: the second is what the first lacks.
 _LOG2_E, _LOG2_E_REST = np.float32(1.442695), np.float32(1.925963e-08)

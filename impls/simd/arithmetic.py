@@ -6,8 +6,8 @@ from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
-from .numba_math import _LARGEST, _LN_2_HIGH, _LN_2_LOW, _LOG2_E, _SMALLEST
-from .simd import (
+from ..numba_math import _LARGEST, _LN_2_HIGH, _LN_2_LOW, _LOG2_E, _SMALLEST
+from .vectors import (
     BF16,
     BF16_HALF,
     F32,

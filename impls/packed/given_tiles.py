@@ -4,8 +4,8 @@ import ml_dtypes
 import numpy as np
 from jaxtyping import Float, Int8
 
+from ..quantisation import GROUP, check_scales
 from .packing import INT4_ZERO, INT8_ZERO, TILE, Quantised
-from .quantisation import GROUP, check_scales
 
 # Inputs that a lane of a vector multiplies at once.
 FOUR = 4

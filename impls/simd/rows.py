@@ -7,9 +7,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from .simd import F32, I32, Vector, constant, element_pointer, expect, fused, is_array, llvm_type, load_as, splatted
-from .simd_arithmetic import added, greater
-from .simd_dots import bf16_best, int8_best
+from .arithmetic import added, greater
+from .dots import bf16_best, int8_best
+from .vectors import F32, I32, Vector, constant, element_pointer, expect, fused, is_array, llvm_type, load_as, splatted
 
 _WORD = ir.IntType(32)
 

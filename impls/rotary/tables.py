@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float64
 
-from .config import LlamaConfig, RopeScaling
+from ..config import LlamaConfig, RopeScaling
 
 
 def rope_tables(

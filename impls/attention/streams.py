@@ -9,13 +9,13 @@ import math
 import numpy as np
 from numba import get_num_threads, njit, prange
 
-from .attention_packing import LANES, aligned_empty, padded
-from .attention_tiles import LOG2_E, LOWEST, exp2
-from .simd import load, splat, store
-from .simd_arithmetic import add, fma, horizontal_maximum, horizontal_sum, maximum, multiply
-from .simd_rows import rows_of
-from .simd_tiles import fma_along, fma_strided, lane_sums, store_tile
-from .vector_rows import as_bits, read, read_first, signatures, write, write_first
+from ..simd.arithmetic import add, fma, horizontal_maximum, horizontal_sum, maximum, multiply
+from ..simd.row_access import as_bits, read, read_first, signatures, write, write_first
+from ..simd.rows import rows_of
+from ..simd.tiles import fma_along, fma_strided, lane_sums, store_tile
+from ..simd.vectors import load, splat, store
+from .packing import LANES, aligned_empty, padded
+from .tiles import LOG2_E, LOWEST, exp2
 
 
 @njit

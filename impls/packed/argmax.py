@@ -3,10 +3,10 @@
 import numpy as np
 from numba import njit, prange
 
-from .packed_blocks import block_product, fill_panels, panels_for, share, signatures, wide_row
-from .packed_linear import THREADS, check_last_axis
+from ..simd.row_access import as_rows, largest
+from .blocks import block_product, fill_panels, panels_for, share, signatures, wide_row
+from .linear import THREADS, check_last_axis
 from .packing import TILE
-from .vector_rows import as_rows, largest
 
 # Tiles of outputs that a thread computes before it looks for the largest.
 BLOCK = 16

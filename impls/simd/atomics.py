@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .simd import element_pointer, expect, is_array
+from .vectors import element_pointer, expect, is_array
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64", "x86", "i386", "i686")
 _ARM = platform.machine().lower() in ("aarch64", "arm64")

@@ -7,13 +7,13 @@ its cache: a block gets its bias and activation, and is rounded, on its way to t
 import numpy as np
 from numba import config, njit, prange
 
-from .packed_blocks import block_product, fill_panels, panels_for, share, signatures, wide_row
+from ..products import check_shape
+from ..simd.arithmetic import add, multiply
+from ..simd.functions import gelu_tanh, silu
+from ..simd.row_access import LANES, as_rows, write, write_first
+from ..simd.vectors import load
+from .blocks import block_product, fill_panels, panels_for, share, signatures, wide_row
 from .packing import TILE, pack_bf16, pack_f32
-from .products import check_shape
-from .simd import load
-from .simd_arithmetic import add, multiply
-from .vector_math import gelu_tanh, silu
-from .vector_rows import LANES, as_rows, write, write_first
 
 # Tiles of outputs that a thread computes before they go to the result.
 BLOCK = 4

@@ -8,12 +8,12 @@ sum of a group begins with its offset, which takes back that the weights are sto
 import numpy as np
 from numba import njit
 
+from ..simd.arithmetic import high_nibbles_by_16, low_nibbles
+from ..simd.rows import add_sixteenths, dot_int8_rows, rows_of, scaled_rows, splat_rows
+from ..simd.vectors import load, load_bf16, splat
 from .activations import PANEL
-from .packed_products import store_panel, store_tile
 from .packing import TILE
-from .simd import load, load_bf16, splat
-from .simd_arithmetic import high_nibbles_by_16, low_nibbles
-from .simd_rows import add_sixteenths, dot_int8_rows, rows_of, scaled_rows, splat_rows
+from .products import store_panel, store_tile
 
 # Four inputs of 16 outputs.
 VECTOR = 4 * TILE

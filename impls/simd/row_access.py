@@ -10,7 +10,8 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
-from .simd import (
+from .arithmetic import add, horizontal_maximum, horizontal_sum, maximum, to_bf16
+from .vectors import (
     F32,
     constant,
     element_pointer,
@@ -23,7 +24,6 @@ from .simd import (
     store,
     store_first,
 )
-from .simd_arithmetic import add, horizontal_maximum, horizontal_sum, maximum, to_bf16
 
 LANES = 16
 # Elements from which on two threads are done sooner than one: where each is taken to an exponential, at 0.3 ns (one

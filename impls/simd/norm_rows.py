@@ -3,9 +3,9 @@
 import numpy as np
 from numba import njit
 
-from .simd import splat
-from .simd_arithmetic import add, fma, subtract
-from .vector_rows import LANES, ZERO, read, read_first, sum_of_four
+from .arithmetic import add, fma, subtract
+from .row_access import LANES, ZERO, read, read_first, sum_of_four
+from .vectors import splat
 
 
 @njit

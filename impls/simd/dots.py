@@ -8,8 +8,8 @@ that is about the instruction names the feature and is reported as absent withou
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .simd import BF16, F32, I8, I32, U8, called, constant, expect, fused, llvm_type
-from .simd_features import BF16_DOT, INT8_DOT, missing
+from .features import BF16_DOT, INT8_DOT, missing
+from .vectors import BF16, F32, I8, I32, U8, called, constant, expect, fused, llvm_type
 
 
 def int8_instruction(builder, sums, unsigned, signed):
