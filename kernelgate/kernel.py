@@ -53,7 +53,7 @@ class Backend:
 
     features:    instructions that the processor must have, as LLVM calls them.
     interpreted: devices on which it is proven in an interpreter (called with `interpret=True`), and never timed.
-    untimed:     dtypes in which it is proven and not timed, unless a kernel names them: NumPy has no arithmetic in them.
+    untimed:     dtypes proven but not timed, unless a kernel names them: NumPy has no arithmetic in bfloat16.
     library:     what a user would pick instead: proven and timed beside ours, and of no concern to the gate.
     """
 

@@ -22,7 +22,7 @@ def function_of(subject):
 
 @KERNELS
 @given(data=st.data())
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_race_in_the_interpreter_that_looks_for_them(subject, data):
     arguments = data.draw(examples(subject)).arguments(subject.kernel, subject.dtype)
     judge(subject, fetch(race_checked(function_of(subject), subject.prepared(subject.place(arguments)))), arguments)

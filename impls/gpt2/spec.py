@@ -32,7 +32,8 @@ FAMILY = Family(
     step_work=step_work,
     models={**GPT2_SHAPES, **TINY},
     tiny=tuple(TINY),
-    ulps={"f32": 80, "bf16": 12},
+    # Measured over the domain: at most 6 in float32, and 1.6 in bfloat16.
+    ulps={"f32": 24, "bf16": 6},
     dtypes={"numpy": ("f32",)},
 )
-OPERATIONS = FAMILY.operations("gpt2-124M", count=64)
+OPERATIONS = FAMILY.operations("gpt2-124M", count=16)
