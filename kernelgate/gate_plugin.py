@@ -48,6 +48,8 @@ class GatePlugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave the benchmarks; with `--changed`, of files that are not the base's; with `--shard`, every so many."""
         kept = [item for item in items if "measure" in getattr(item, "fixturenames", ())]
+        # A library is no code of REF's or head's.
+        kept = [item for item in kept if not BACKENDS[backend_of(row_of(item).impl)].library]
         if self.config.getoption("changed"):
             touched = self._touched()
             kept = [item for item in kept if (row_of(item).kernel, row_of(item).impl) in touched]
