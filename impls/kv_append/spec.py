@@ -45,6 +45,6 @@ KERNEL = Kernel(
     where=lambda seq, positions, position, **_: position + seq <= positions,
     ulps={"f32": 0, "bf16": 0},
     # Copying takes no arithmetic: NumPy does it in either dtype.
-    dtypes={"numpy": ("f32", "bf16")},
+    dtypes={"numpy": ("f32", "bf16"), "numba": ("f32", "bf16")},
     mutates=2,
 )

@@ -71,6 +71,18 @@ def _halves(x, cos, sin, result):
 
 
 @njit(fastmath=FASTMATH)
+def _halves_in_place(x, cos, sin):
+    half = cos.shape[0]
+    for head in range(x.shape[0]):
+        # Two arrays that do not overlap: with one as argument and result LLVM vectorises nothing (2.2 times as long).
+        low, high = x[head, :half], x[head, half:]
+        for i in range(half):
+            real, imaginary, c, s = widened(low[i]), widened(high[i]), widened(cos[i]), widened(sin[i])
+            low[i] = _narrowed(real * c - imaginary * s, low)
+            high[i] = _narrowed(real * s + imaginary * c, high)
+
+
+@njit(fastmath=FASTMATH)
 def _pairs(x, cos, sin, result):
     for head in range(x.shape[0]):
         for i in range(cos.shape[0]):
@@ -117,13 +129,13 @@ def _pairs_parallel(x, cos, sin, result):
 def _both_serial(q, k, cos, sin):
     for token in range(q.shape[0]):
         at = token % cos.shape[0]
-        _halves(q[token], cos[at], sin[at], q[token])
-        _halves(k[token], cos[at], sin[at], k[token])
+        _halves_in_place(q[token], cos[at], sin[at])
+        _halves_in_place(k[token], cos[at], sin[at])
 
 
 @njit(_BOTH, parallel=True, cache=True)
 def _both_parallel(q, k, cos, sin):
     for token in prange(q.shape[0]):
         at = token % cos.shape[0]
-        _halves(q[token], cos[at], sin[at], q[token])
-        _halves(k[token], cos[at], sin[at], k[token])
+        _halves_in_place(q[token], cos[at], sin[at])
+        _halves_in_place(k[token], cos[at], sin[at])
