@@ -6,7 +6,7 @@ from numba import njit, prange
 
 from ..kv_checks import check_append
 
-# Elements from which on two threads are done sooner: 73,728 take them 5.8 us, and NumPy 15.7.
+# Elements from which on two threads are done sooner: 131,072 take them 22 us, NumPy 27.
 PARALLEL_FROM = 65536
 
 
@@ -39,7 +39,7 @@ def _heads(array):
 
 @njit([f"({', '.join([f'{kind}[:, ::1]'] * 4)}, int64)" for kind in ("uint16", "float32")], parallel=True, cache=True)
 def _copied(keys_cache, values_cache, keys, values, first):
-    for head in prange(2 * len(keys)):
-        cache, new = (keys_cache, keys) if head < len(keys) else (values_cache, values)
-        row = head % len(keys)
-        cache[row, first : first + new.shape[1]] = new[row]
+    last = first + keys.shape[1]
+    for head in prange(len(keys)):
+        keys_cache[head, first:last] = keys[head]
+        values_cache[head, first:last] = values[head]
