@@ -1,6 +1,7 @@
 """Shards merged into one report that decides for the whole."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,16 @@ def test_one_failed_row_decides(tmp_path, capsys):
     assert "FAIL" in capsys.readouterr().out
     rows = json.loads((tmp_path / "out" / "gate.json").read_text())["rows"]
     assert [row["row"] for row in rows] == ["b", "a"]
+
+
+def test_a_control_that_moved_in_one_shard_makes_every_clock_invalid(tmp_path):
+    moved = shard(tmp_path / "1", outcome("a", Verdict.INVALID, SLOW))
+    larger = replace(outcome("c", Verdict.FAIL, SLOW), reason="flops 1 -> 2")
+    merged = merge([moved, shard(tmp_path / "2", outcome("b", Verdict.FAIL, SLOW), larger)])
+    found = {one.row: (one.verdict, one.reason) for one in merged.outcomes}
+    assert found["b"][0] is Verdict.INVALID
+    assert "see a" in found["b"][1]
+    assert found["c"] == (Verdict.FAIL, "flops 1 -> 2")
 
 
 def test_what_every_shard_misses_is_told_once(tmp_path):
