@@ -21,14 +21,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "f64": np.dtype(np.float64),
     "i32": np.dtype(np.int32),
-    # Formats of a model's weights, made when it is loaded; what goes in and comes out is float32.
-    "int8": np.dtype(np.float32),
-    "int4": np.dtype(np.float32),
 }
-
-
-# Bytes of a weight in the formats that are none of NumPy's: groups of 32 with a bfloat16 scale.
-FORMAT_BYTES = {"int8": 1 + 2 / 32, "int4": 1 / 2 + 2 / 32}
 
 
 class KernelError(ValueError):
@@ -73,16 +66,11 @@ BACKENDS: Mapping[str, Backend] = {
     "numba": Backend(requires=("numba",), dtypes=("f32",)),
     "numba_bf16": Backend(requires=("numba",), dtypes=("bf16",), features=("avx512bf16",)),
     "numba_vnni": Backend(requires=("numba",), dtypes=("f32",), features=("avx512vnni",)),
-    "numba_int8": Backend(requires=("numba",), dtypes=("int8",), features=("avx512vnni",)),
-    "numba_int4": Backend(requires=("numba",), dtypes=("int4",), features=("avx512vnni",)),
     "jax": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax"),
-    "jax_int8": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), dtypes=("int8",), arrays="jax"),
     "pallas": Backend(requires=("jax",), devices=("cpu", "tpu"), arrays="jax", interpreted=("cpu",)),
     "torch": Backend(requires=("torch",), devices=("cpu", "gpu"), arrays="torch", library=True),
     "jaxnn": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
     "tokamax": Backend(requires=("tokamax", "jax", "absl"), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
-    "transformers": Backend(requires=("torch", "transformers"), devices=("cpu", "gpu"), arrays="torch", library=True),
-    "llamacpp": Backend(requires=("llama_cpp", "gguf"), dtypes=("f32", "bf16", "int8", "int4"), library=True),
     "sentencepiece": Backend(requires=("sentencepiece",), dtypes=("i32",), library=True),
     "tokenizers": Backend(requires=("tokenizers",), dtypes=("i32",), library=True),
 }
