@@ -32,6 +32,10 @@ class GPT2Config:
         return self.dim // self.heads
 
     @property
+    def kv_heads(self) -> int:
+        return self.heads
+
+    @property
     def ffn_dim(self) -> int:
         return 4 * self.dim
 

@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..checks import check_parameters, check_rewind, checked_prompt, checked_token
+from ..checks import check_parameters
 from ..gpt2_config import GPT2Config
 from ..gpt2_mlp.reference import gpt2_mlp
 from ..layernorm.reference import layernorm
 from ..llama.reference import causal_mask, linear, widened
+from ..reference_model import Cache, ReferenceModel
 from ..softmax.reference import softmax
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Cache:
-    """Keys and values of the first `length` positions, for each layer. What lies behind them is not looked at."""
-
-    keys: Float[Array, "layers batch context heads head_dim"]
-    values: Float[Array, "layers batch context heads head_dim"]
-    length: int = 0
-
-    @property
-    def batch(self) -> int:
-        return self.keys.shape[1]
-
-    def rewind(self, length: int) -> Cache:
-        """The cache as it was at `length` positions; ValueError if it never was."""
-        check_rewind(length, self)
-        return replace(self, length=length)
 
 
 def load(params: Mapping[str, Array], config: GPT2Config) -> GPT2:
@@ -43,36 +25,12 @@ def load(params: Mapping[str, Array], config: GPT2Config) -> GPT2:
     return GPT2(params, config)
 
 
-class GPT2:
+class GPT2(ReferenceModel):
     """`GPT2LMHeadModel` (Radford et al. 2019, Language Models are Unsupervised Multitask Learners)."""
 
     def __init__(self, params: Mapping[str, Array], config: GPT2Config) -> None:
-        self.params, self.config = params, config
-        self.embedding = params["wte.weight"]
-
-    def prefill(
-        self, tokens: Int[Any, "batch tokens"], cache: Cache | None = None
-    ) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache."""
-        tokens = checked_prompt(tokens, self.config, cache)
-        hidden, cache = self._run(tokens, cache or self._empty_cache(len(tokens)))
-        return self._logits(hidden[:, -1]), cache
-
-    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
-        hidden, cache = self._run(checked_token(token, self.config, cache)[:, None], cache)
-        return self._logits(hidden[:, -1]), cache
-
-    def forward(self, tokens: Int[Any, "batch tokens"]) -> Float[Array, "batch tokens vocab_size"]:
-        """Logits of every position: what the whole text makes of each of its beginnings."""
-        tokens = checked_prompt(tokens, self.config, None)
-        hidden, _ = self._run(tokens, self._empty_cache(len(tokens)))
-        return self._logits(hidden)
-
-    def _empty_cache(self, batch: int) -> Cache:
-        config = self.config
-        shape = (config.layers, batch, config.context, config.heads, config.head_dim)
-        return Cache(np.zeros(shape, self.embedding.dtype), np.zeros(shape, self.embedding.dtype))
+        super().__init__(config, params["wte.weight"])
+        self.params = params
 
     def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
         end = cache.length + tokens.shape[1]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..checks import check_parameters, check_rewind, checked_prompt, checked_token
+from ..checks import check_parameters
 from ..config import LlamaConfig
+from ..reference_model import Cache, ReferenceModel
 from ..rmsnorm.reference import rmsnorm
 from ..rope.reference import rope
 from ..rotary.tables import rope_tables
@@ -21,62 +21,20 @@ Array = np.ndarray
 Parameters = Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
-class Cache:
-    """Keys and values of the first `length` positions, for each layer. What lies behind them is not looked at."""
-
-    keys: Float[Array, "layers batch context kv_heads head_dim"]
-    values: Float[Array, "layers batch context kv_heads head_dim"]
-    length: int = 0
-
-    @property
-    def batch(self) -> int:
-        return self.keys.shape[1]
-
-    def rewind(self, length: int) -> Cache:
-        """The cache as it was at `length` positions; ValueError if it never was."""
-        check_rewind(length, self)
-        return replace(self, length=length)
-
-
 def load(params: Parameters, config: LlamaConfig) -> Llama:
     """The model of these parameters, in their dtype: float32, bfloat16 or float64. ValueError if any does not fit."""
     check_parameters(params, config, ("float32", "bfloat16", "float64"))
     return Llama(params, config)
 
 
-class Llama:
+class Llama(ReferenceModel):
     """`LlamaForCausalLM` (Touvron et al. 2023, arXiv 2302.13971; grouped-query attention: 2305.13245)."""
 
     def __init__(self, params: Parameters, config: LlamaConfig) -> None:
-        self.params, self.config = params, config
-        self.embedding = params["model.embed_tokens.weight"]
+        super().__init__(config, params["model.embed_tokens.weight"])
+        self.params = params
         self.head = self.embedding if config.tied else params["lm_head.weight"]
         self.cos, self.sin = rope_tables(config, self.embedding.dtype)
-
-    def prefill(
-        self, tokens: Int[Any, "batch tokens"], cache: Cache | None = None
-    ) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache."""
-        tokens = checked_prompt(tokens, self.config, cache)
-        hidden, cache = self._run(tokens, cache or self._empty_cache(len(tokens)))
-        return self._logits(hidden[:, -1]), cache
-
-    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
-        hidden, cache = self._run(checked_token(token, self.config, cache)[:, None], cache)
-        return self._logits(hidden[:, -1]), cache
-
-    def forward(self, tokens: Int[Any, "batch tokens"]) -> Float[Array, "batch tokens vocab_size"]:
-        """Logits of every position: what the whole text makes of each of its beginnings."""
-        tokens = checked_prompt(tokens, self.config, None)
-        hidden, _ = self._run(tokens, self._empty_cache(len(tokens)))
-        return self._logits(hidden)
-
-    def _empty_cache(self, batch: int) -> Cache:
-        config = self.config
-        shape = (config.layers, batch, config.context, config.kv_heads, config.head_dim)
-        return Cache(np.zeros(shape, self.embedding.dtype), np.zeros(shape, self.embedding.dtype))
 
     def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
         x = self.embedding[tokens]
