@@ -14,6 +14,7 @@ class Filled(Protocol):
     """The part of a cache that the checks look at."""
 
     length: int
+    padding: np.ndarray
 
     @property
     def batch(self) -> int: ...
@@ -61,10 +62,29 @@ def checked_token(token: Any, config: LlamaConfig, cache: Filled, unread: type |
     return token
 
 
+def checked_padding(padding: Any, tokens: Any, cache: Filled | None) -> np.ndarray:
+    """How many of the first ids of each row are none of its prompt, as int32 [batch]; zeros for None.
+
+    The cache keeps them in its first slots: position p of a row lies in slot `padding + p`.
+    """
+    if padding is None:
+        return np.zeros(len(tokens), np.int32) if cache is None else cache.padding
+    if cache is not None:
+        raise ValueError("padding is given with a cache, expected it with the first tokens only: the cache keeps it")
+    given = np.asarray(padding)
+    if given.shape != (len(tokens),) or not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"padding is {given.dtype}{list(given.shape)}, expected integers[{len(tokens)}], one a row")
+    wrong = given[(given < 0) | (given >= tokens.shape[1])]
+    if wrong.size:
+        raise ValueError(f"padding holds {wrong[0]}, expected 0 to {tokens.shape[1] - 1}: a row has a token at least")
+    return given.astype(np.int32)
+
+
 def check_rewind(length: int, cache: Filled) -> None:
-    """ValueError unless the cache has that many positions to keep."""
-    if not 0 <= length <= cache.length:
-        raise ValueError(f"length is {length}, expected 0 to {cache.length}, the positions that the cache holds")
+    """ValueError unless the cache has that many slots to keep, beside its padding."""
+    least = int(cache.padding.max())
+    if not least <= length <= cache.length:
+        raise ValueError(f"length is {length}, expected {least} to {cache.length}, the positions that the cache holds")
 
 
 def _checked_ids(

@@ -111,6 +111,7 @@ class Family:
                 domain={**tiny, "tokens": (1, 5)},
                 ulps=self.ulps,
                 bind=bind_prefill,
+                rounded=as_held,
                 dtypes=self.dtypes,
             ),
             "decode": Kernel(
@@ -121,6 +122,7 @@ class Family:
                 domain={**tiny, "position": (1, 5)},
                 ulps=self.ulps,
                 bind=bind_decode,
+                rounded=as_held,
                 dtypes=self.dtypes,
             ),
             "generate": Kernel(
@@ -132,7 +134,7 @@ class Family:
                 agrees=self.is_greedy,
                 bind=bind_generate,
                 # Rounded to bfloat16, logits are often equal, and which token is the likeliest means little.
-                dtypes={"*": ("f32",)},
+                dtypes={"*": ("f32",), "numba_bf16": (), "numba_int8": (), "numba_int4": (), "jax_int8": ()},
             ),
         }
 
@@ -143,6 +145,11 @@ def prefill_cases(name):
 
 def decode_cases(name):
     return {f"{name}-b{batch}": {"model": name, "batch": batch, "position": 128} for batch in (1, 32)}
+
+
+def as_held(module, tokens, params, config):
+    """The parameters as a model of quantised weights holds them, by its file's `rounded(params, config)`."""
+    return tokens, module.rounded(params, config) if hasattr(module, "rounded") else params, config
 
 
 def bind_prefill(module, tokens, params, config):

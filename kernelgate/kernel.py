@@ -16,12 +16,22 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+# Weights of `int8` and `int4` are given in float32, as activations are, and quantised when a model is loaded.
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "f32": np.dtype(np.float32),
     "bf16": np.dtype(ml_dtypes.bfloat16),
     "f64": np.dtype(np.float64),
     "i32": np.dtype(np.int32),
+    "int8": np.dtype(np.float32),
+    "int4": np.dtype(np.float32),
 }
+# A scale of two bytes for each group of 32, as in llama.cpp's Q8_0 and Q4_0.
+QUANTISED_BYTES: Mapping[str, float] = {"int8": 1 + 2 / 32, "int4": 1 / 2 + 2 / 32}
+
+
+def itemsize(dtype: str) -> float:
+    """Bytes of an element of a working dtype; of a weight with its share of a scale, where weights are quantised."""
+    return QUANTISED_BYTES.get(dtype, DTYPES[dtype].itemsize)
 
 
 class KernelError(ValueError):
@@ -66,13 +76,18 @@ BACKENDS: Mapping[str, Backend] = {
     "numba": Backend(requires=("numba",), dtypes=("f32",)),
     "numba_bf16": Backend(requires=("numba",), dtypes=("bf16",), features=("avx512bf16",)),
     "numba_vnni": Backend(requires=("numba",), dtypes=("f32",), features=("avx512vnni",)),
+    "numba_int8": Backend(requires=("numba",), dtypes=("int8",), features=("avx512vnni",)),
+    "numba_int4": Backend(requires=("numba",), dtypes=("int4",), features=("avx512vnni",)),
     "jax": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax"),
+    "jax_int8": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), dtypes=("int8",), arrays="jax"),
     "pallas": Backend(requires=("jax",), devices=("cpu", "tpu"), arrays="jax", interpreted=("cpu",)),
     "torch": Backend(requires=("torch",), devices=("cpu", "gpu"), arrays="torch", library=True),
     "jaxnn": Backend(requires=("jax",), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
     "tokamax": Backend(requires=("tokamax", "jax", "absl"), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
     "sentencepiece": Backend(requires=("sentencepiece",), dtypes=("i32",), library=True),
     "tokenizers": Backend(requires=("tokenizers",), dtypes=("i32",), library=True),
+    "torch_transformers": Backend(requires=("torch", "transformers"), arrays="torch", library=True),
+    "llamacpp": Backend(requires=("llama_cpp", "gguf"), dtypes=("f32", "bf16", "int8", "int4"), library=True),
 }
 
 
@@ -102,6 +117,8 @@ class Kernel:
     scale:   `(result, *arguments) -> array` in float64, by default `|result|`; for a product `sqrt(A**2 @ B**2)`.
     agrees:  `(result, *arguments) -> None`, raises AssertionError: a verdict in place of the error, for sampled tokens.
     bind:    `(module, *arguments) -> call`, by default the module's function of the folder's name on the arguments.
+    rounded: `(module, *arguments) -> arguments` as the implementation holds them: the oracle computes with those, so
+             that weights rounded to a format are not taken for a mistake.
     dtypes:  working dtypes of a backend, or of any other (`*`), where this operation's are not the backend's.
     weights: how many of the last arguments stay the same from call to call. A file may define `prepare(*weights)`,
              done once, outside the clock, as when a model is loaded; the function gets what it returns in their place.
@@ -121,6 +138,7 @@ class Kernel:
     scale: Callable[..., Any] = lambda result, *arguments: np.abs(result)
     agrees: Callable[..., None] | None = None
     bind: Callable[..., Callable[[], Any]] | None = None
+    rounded: Callable[..., tuple[Any, ...]] = lambda module, *arguments: arguments
     heavy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     extrapolated: Mapping[str, Extrapolated] = field(default_factory=dict)
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -132,7 +150,7 @@ class Kernel:
 
     def dtypes_of(self, backend: str) -> tuple[str, ...]:
         """The working dtypes in which implementations of a backend are proven and timed."""
-        return self.dtypes.get(backend) or self.dtypes.get("*") or BACKENDS[backend].dtypes
+        return self.dtypes.get(backend, self.dtypes.get("*", BACKENDS[backend].dtypes))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .arrays import aligned
 from .devices import installed, jax_device, processor_has
-from .kernel import DTYPES, Work
+from .kernel import DTYPES, QUANTISED_BYTES, Work
 from .threads import available
 
 Key = TypeVar("Key", int, str)
@@ -37,7 +37,8 @@ class Limits:
         """The least seconds for `work`: the slower of moving its bytes and doing its operations (roofline model)."""
         size = min((size for size in self.bandwidth if work.bytes <= size), default=max(self.bandwidth))
         # Operations on integers of no peak of their own, as comparisons, are counted like those on float32.
-        peak = self.peak.get(work.arithmetic or dtype, self.peak["f32"])
+        arithmetic = work.arithmetic or ("i8" if dtype in QUANTISED_BYTES else dtype)
+        peak = self.peak.get(arithmetic, self.peak["f32"])
         return max(work.bytes / self.bandwidth[size], work.flops / peak)
 
 

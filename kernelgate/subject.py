@@ -65,7 +65,8 @@ class Subject:
 
     def oracle(self, arguments: tuple[Any, ...]) -> Any:
         """The reference in float64 on the arguments as they were rounded to the working dtype."""
-        return self.reference._bind(self.reference.module, upcast(arguments))()
+        rounded = self.kernel.rounded(self.module, *arguments)
+        return self.reference._bind(self.reference.module, upcast(rounded))()
 
     def _bind(self, module: ModuleType, arguments: tuple[Any, ...]) -> Callable[[], Any]:
         if self.kernel.bind is not None:

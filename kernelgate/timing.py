@@ -17,7 +17,7 @@ from .arrays import aligned, map_arrays
 from .compilation import compilation
 from .devices import copied, fetch
 from .equivalence import judge
-from .kernel import DTYPES
+from .kernel import DTYPES, itemsize
 from .memory import peak_memory
 from .subject import Subject
 
@@ -50,9 +50,8 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
         result = fetch(first if subject.kernel.mutates else last)
     facts["error_ulps"] = judge(subject, result, arguments)
     if benchmark.enabled:
-        itemsize = DTYPES[subject.dtype].itemsize
         median = benchmark.stats.stats.median
-        facts |= _rates(subject, subject.kernel.work(itemsize, **dims), median)
+        facts |= _rates(subject, subject.kernel.work(itemsize(subject.dtype), **dims), median)
         facts["speedup_over_reference"] = _over_reference(subject, case, arguments, call)
         if median < SMALL_SECONDS:
             facts["call_s"] = call_seconds(subject)

@@ -90,8 +90,8 @@ class Copying(reference.Llama):
 
 
 class Widening(reference.Llama):
-    def _empty_cache(self, batch):
-        cache = super()._empty_cache(batch)
+    def _empty_cache(self, padding):
+        cache = super()._empty_cache(padding)
         return replace(cache, keys=cache.keys.astype(np.float64))
 
 

@@ -12,8 +12,8 @@ from ..checks import check_parameters
 from ..gpt2_config import GPT2Config
 from ..gpt2_mlp.reference import gpt2_mlp
 from ..layernorm.reference import layernorm
-from ..llama.reference import causal_mask, linear, widened
-from ..reference_model import Cache, ReferenceModel
+from ..llama.reference import linear, widened
+from ..reference_model import Cache, ReferenceModel, positions, seen_mask
 from ..softmax.reference import softmax
 
 Array = np.ndarray
@@ -34,7 +34,7 @@ class GPT2(ReferenceModel):
 
     def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
         end = cache.length + tokens.shape[1]
-        x = self.embedding[tokens] + self.params["wpe.weight"][cache.length : end]
+        x = self.embedding[tokens] + self.params["wpe.weight"][positions(cache, tokens.shape[1])]
         for layer in range(self.config.layers):
             block = f"h.{layer}"
             x = x + self._attention(block, self._norm(f"{block}.ln_1", x), cache, layer)
@@ -53,7 +53,7 @@ class GPT2(ReferenceModel):
         seen = (q.reshape(heads), cache.keys[layer, :, :end], cache.values[layer, :, :end])
         q, keys, values = (widened(array).transpose(0, 2, 1, 3) for array in seen)
         scores = q @ keys.swapaxes(2, 3) / np.sqrt(config.head_dim).astype(q.dtype)  # [batch, heads, seq, end]
-        probabilities = softmax(scores + causal_mask(start, end).astype(q.dtype))
+        probabilities = softmax(scores + seen_mask(cache, seq).astype(q.dtype))
         mixed = (probabilities @ values).transpose(0, 2, 1, 3)  # [batch, seq, heads, head_dim]
         return self._conv1d(f"{block}.attn.c_proj", mixed.reshape(batch, seq, dim).astype(x.dtype))
 

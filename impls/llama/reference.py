@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from ..checks import check_parameters
 from ..config import LlamaConfig
-from ..reference_model import Cache, ReferenceModel
+from ..reference_model import Cache, ReferenceModel, positions, seen_mask
 from ..rmsnorm.reference import rmsnorm
 from ..rope.reference import rope
 from ..rotary.tables import rope_tables
@@ -53,16 +53,18 @@ class Llama(ReferenceModel):
         k = self._linear(f"{block}.self_attn.k_proj", x).reshape(batch, seq, config.kv_heads, config.head_dim)
         v = self._linear(f"{block}.self_attn.v_proj", x).reshape(batch, seq, config.kv_heads, config.head_dim)
 
-        cos, sin = self.cos[start:end], self.sin[start:end]
-        q = rope(q, cos, sin)
-        cache.keys[layer, :, start:end] = rope(k, cos, sin)
+        at = positions(cache, seq).reshape(-1)
+        # Each token has a position of its own, so they are turned as if all were of one text.
+        cos, sin, alone = self.cos[at], self.sin[at], (batch * seq, -1, config.head_dim)
+        q = rope(q.reshape(alone), cos, sin).reshape(q.shape)
+        cache.keys[layer, :, start:end] = rope(k.reshape(alone), cos, sin).reshape(k.shape)
         cache.values[layer, :, start:end] = v
         keys = repeat_kv(cache.keys[layer, :, :end], config.heads // config.kv_heads)
         values = repeat_kv(cache.values[layer, :, :end], config.heads // config.kv_heads)
 
         q, keys, values = (widened(array).transpose(0, 2, 1, 3) for array in (q, keys, values))
         scores = q @ keys.swapaxes(2, 3) / np.sqrt(config.head_dim).astype(q.dtype)  # [batch, heads, seq, end]
-        probabilities = softmax(scores + causal_mask(start, end).astype(q.dtype))
+        probabilities = softmax(scores + seen_mask(cache, seq).astype(q.dtype))
         mixed = (probabilities @ values).transpose(0, 2, 1, 3)  # [batch, seq, heads, head_dim]
         return self._linear(f"{block}.self_attn.o_proj", mixed.reshape(batch, seq, -1).astype(x.dtype))
 
@@ -94,8 +96,3 @@ def widened(array: Array) -> Array:
 def repeat_kv(x: Float[Array, "batch seq kv_heads head_dim"], repeats: int) -> Float[Array, "batch seq heads head_dim"]:
     """Each head of keys or values as often as there are query heads that share it."""
     return x if repeats == 1 else np.repeat(x, repeats, axis=2)
-
-
-def causal_mask(start: int, end: int) -> Float[Array, "seq end"]:
-    """Added to scores: -inf where a key's position comes after the query's, which are those from `start` on."""
-    return np.triu(np.full((end - start, end), -np.inf), k=start + 1)
