@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -79,9 +80,14 @@ class Evidence:
         return len(self.ratios) - 2 * cut - 1 - (cut > 0)
 
     def interval(self, confidence: float = 0.99) -> tuple[float, float]:
-        """The ratios between which the true one lies with that confidence (Student's t)."""
-        reach = self._quantile(0.5 + confidence / 2) * self.error
-        return math.exp(self.mean - reach), math.exp(self.mean + reach)
+        """The ratios between which the true one lies with that confidence, by the tests that the verdict rests on."""
+        beyond = (1 - confidence) / 2 / (2 if self.trimmed else 1)
+        reach = self._quantile(1 - beyond) * self.error
+        low, high = self.mean - reach, self.mean + reach
+        if self.trimmed:
+            by_rank_low, by_rank_high = signed_rank_interval(self.ratios, beyond)
+            low, high = min(max(low, by_rank_low), self.mean), max(min(high, by_rank_high), self.mean)
+        return math.exp(low), math.exp(high)
 
     def chance_if_slower(self, margin: float) -> float:
         """The chance of ratios this low or lower if the slowdown were the margin: small where it is within."""
@@ -119,6 +125,16 @@ def signed_rank(distances: Sequence[float]) -> float:
     ranked = sorted(distances, key=abs)
     below = sum(rank for rank, distance in enumerate(ranked, 1) if distance <= 0)
     return _subsets_up_to(len(ranked))[below]
+
+
+def signed_rank_interval(ratios: Sequence[float], beyond: float) -> tuple[float, float]:
+    """The centres of symmetry that `signed_rank` rejects on neither side at that chance, by Walsh's averages of pairs.
+
+    As many of them lie below a centre as the ranks of the ratios below it come to.
+    """
+    averages = sorted((a + b) / 2 for i, a in enumerate(ratios) for b in ratios[i:])
+    rejected = bisect_right(_subsets_up_to(len(ratios)), beyond)
+    return (averages[rejected - 1], averages[-rejected]) if rejected else (-math.inf, math.inf)
 
 
 @functools.cache

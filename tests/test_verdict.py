@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelgate.gate import CONFIRMING
-from kernelgate.verdict import FALSE_FAIL, POWER, Evidence, Verdict, holm, judge, signed_rank, spent, suspects, within
+from kernelgate.verdict import (
+    FALSE_FAIL,
+    POWER,
+    Evidence,
+    Verdict,
+    holm,
+    judge,
+    signed_rank,
+    signed_rank_interval,
+    spent,
+    suspects,
+    within,
+)
 
 ratios = st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=30).map(tuple)
 
@@ -73,6 +85,25 @@ def contaminated(rng, mean, deviation, processes):
     """Every seventh process beside a neighbour: ten times as far off."""
     noise = rng.normal(0, deviation, processes) * np.where(rng.random(processes) < 1 / 7, 10, 1)
     return Evidence(tuple(mean + noise))
+
+
+@given(st.lists(st.integers(-5000, 5000).map(lambda n: n / 1e4), min_size=10, max_size=20), st.floats(0.001, 0.1))
+def test_an_interval_by_ranks_ends_where_the_test_rejects(values, chance):
+    low, high = signed_rank_interval(values, chance)
+    assert low <= high
+    for sign, end in ((1, low), (-1, high)):
+        inside, outside = ([sign * (x - end) + step for x in values] for step in (-1e-9, 1e-9))
+        if math.isfinite(end):
+            assert signed_rank(outside) <= chance
+            assert signed_rank(inside) > chance
+
+
+@given(ratios.filter(lambda values: len(values) >= 10), st.floats(0, 0.1))
+def test_what_fails_at_the_chance_of_an_interval_lies_above_the_margin_with_it(values, margin):
+    evidence = Evidence(values)
+    low, _ = evidence.interval(0.98)
+    if evidence.chance_if_unchanged(margin) < 0.01 - 1e-6 and low < evidence.ratio:
+        assert low >= (1 + margin) * (1 - 1e-6)
 
 
 @pytest.mark.parametrize("draw", [drawn, contaminated, heavy_tailed])
