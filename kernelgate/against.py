@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import subprocess
@@ -55,11 +56,22 @@ def lay_out(root: Path, base: Base, package: str, folder: Path) -> dict[str, tup
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
         tar.extractall(folder / "base-tree", filter="data")
     trees = {"base": folder / "base-tree" / package, "control": folder / "base-tree" / package, "head": root / package}
-    names = {arm: tuple(f"kernelgate_{arm}_{copy}" for copy in range(COPIES)) for arm in ARMS}
+    # By content too: machine code that is found again bears the name of the package that it was compiled in.
+    names = {
+        arm: tuple(f"kernelgate_{arm}_{digest(tree)}_{copy}" for copy in range(COPIES)) for arm, tree in trees.items()
+    }
     for arm, packages in names.items():
         for name in packages:
             shutil.copytree(trees[arm], folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return names
+
+
+def digest(tree: Path) -> str:
+    """Of all Python files of a package, in as many letters as tell its states apart."""
+    sources = hashlib.sha256()
+    for file in sorted(tree.rglob("*.py")):
+        sources.update(f"{file.relative_to(tree)}\0".encode() + file.read_bytes() + b"\0")
+    return sources.hexdigest()[:12]
 
 
 def changed_files(root: Path, base: Base, package: str) -> set[str]:

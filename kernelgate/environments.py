@@ -135,5 +135,5 @@ def paths(interpreter: str, folder: Path) -> Mapping[str, str]:
         # Not what this run has on it: that is head's.
         "PYTHONPATH": str(own),
         "PYTHONSAFEPATH": "1",
-        "NUMBA_CACHE_DIR": str(folder / f"numba-{name}"),
+        "KERNELGATE_NUMBA_CACHE": str(folder / f"numba-{name}"),
     }

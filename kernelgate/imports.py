@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,17 @@ def closure(package: Path, file: Path) -> set[Path]:
     return found
 
 
-def _siblings(package: Path, file: Path) -> Iterator[Path]:
+def _siblings(package: Path, file: Path) -> tuple[Path, ...]:
+    return _imported(package, file, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _imported(package: Path, file: Path, _changed: int) -> tuple[Path, ...]:
+    """What a file imports relatively, as it was last changed."""
+    return tuple(_found(package, file))
+
+
+def _found(package: Path, file: Path) -> Iterator[Path]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))

@@ -1,30 +1,53 @@
-"""Numba's cache on disk, a folder for each state of the sources."""
+"""Numba's cache on disk, in which machine code is found by what it was made of."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
+import time
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
-KEPT = 8
+from .imports import closure
+
+KEPT_SECONDS = 30 * 24 * 3600
+LOCATOR = "kernelgate.numba_locator.ByContent"
+ROOT = "KERNELGATE_NUMBA_CACHE"
 
 
-def separate(package: Path) -> Path:
-    """Point Numba at a cache folder for the sources of `package` as they are now; returns the folder.
+def use(purpose: str) -> None:
+    """Point Numba at the cache for that purpose; to be called before Numba is imported.
 
-    Numba looks at the file of the function alone. It would go on running the old machine code of a function whose
-    callee in another file has changed, and so measure what is no longer there. Folders of older states are removed.
+    A folder each, since machine code bears the name of the package that it was compiled in: two states of a file that
+    were compiled in packages of one name cannot both be loaded in one process. What nobody used for a month goes.
     """
-    sources = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
-        sources.update(file.read_bytes())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    root = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "kernelgate" / "numba")
-    folder = root / f"sources-{sources.hexdigest()[:16]}"
+    if not find_spec("numba"):
+        return
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelgate" / "numba"
+    # Remembered, for processes that are started from this one.
+    root = Path(os.environ.setdefault(ROOT, os.environ.get("NUMBA_CACHE_DIR") or str(home)))
+    folder = root / f"{purpose}-{version('numba')}"
     folder.mkdir(parents=True, exist_ok=True)
-    folder.touch()
-    for old in sorted(root.glob("sources-*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    return folder
+    os.environ["NUMBA_CACHE_LOCATOR_CLASSES"] = f"{LOCATOR},UserProvidedCacheLocator"
+
+
+def digest(file: Path) -> str | None:
+    """Of a file and all that it imports of its package, whatever the package is named; None outside of packages.
+
+    Numba itself looks at the file of the function alone. It would go on running the old machine code of a function
+    whose callee in another file has changed, and so measure what is no longer there.
+    """
+    packages = [parent for parent in file.parents if (parent / "__init__.py").exists()]
+    if not packages:
+        return None
+    package = packages[-1]
+    sources = hashlib.sha256()
+    for source in sorted(closure(package, file)):
+        sources.update(f"{source.relative_to(package)}\0".encode() + source.read_bytes() + b"\0")
+    return sources.hexdigest()

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, TextIO
 
 from . import numba_cache, threads
@@ -91,7 +90,7 @@ def own_channel() -> TextIO:
 def prepare(job: Job) -> None:
     """Pin the threads, and make the packages importable."""
     threads.pin(job.threads)
-    numba_cache.separate(Path(job.folder))
+    numba_cache.use("gate")
     sys.path.insert(0, job.folder)
 
 

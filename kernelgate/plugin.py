@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,7 +76,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         )
     except (UnavailableError, KernelError) as error:
         raise pytest.UsageError(str(error)) from None
-    numba_cache.separate(Path(importlib.import_module(package).__path__[0]))
+    numba_cache.use("suite")
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -60,7 +60,7 @@ class Project:
         return subprocess.run(
             [sys.executable, *command],
             cwd=self.root,
-            env=clean | {"NUMBA_CACHE_DIR": str(self.root / "cache"), "COLUMNS": "150"} | environment,
+            env=clean | {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "150"} | environment,
             capture_output=True,
             text=True,
             timeout=120,

@@ -72,7 +72,7 @@ class Repository:
         return subprocess.Popen(
             command,
             cwd=cwd or self.root,
-            env=os.environ | {"NUMBA_CACHE_DIR": str(self.root / "cache"), "COLUMNS": "200"} | (variables or {}),
+            env=os.environ | {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "200"} | (variables or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

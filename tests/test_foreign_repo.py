@@ -99,7 +99,7 @@ class Foreign:
         return subprocess.run(
             [self.python, *arguments],
             cwd=self.root,
-            env=clean | {"NUMBA_CACHE_DIR": str(self.root / "cache"), "COLUMNS": "200"},
+            env=clean | {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "200"},
             capture_output=True,
             text=True,
             timeout=240,

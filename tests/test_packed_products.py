@@ -140,7 +140,7 @@ def test_the_products_are_the_same_on_a_processor_without_the_instructions(tmp_p
         **os.environ,
         "NUMBA_CPU_NAME": "x86-64-v3",
         "NUMBA_CPU_FEATURES": "+avx2,+fma",
-        "NUMBA_CACHE_DIR": str(tmp_path),
+        "KERNELGATE_NUMBA_CACHE": str(tmp_path),
     }
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout

@@ -147,10 +147,9 @@ def test_an_innermost_loop_is_closed_and_holds_no_other(graph):
 
 SCRIPT = """
 import json, sys
-from pathlib import Path
 from kernelgate import numba_cache, threads
 threads.pin(1)
-numba_cache.separate(Path(sys.argv[1]))
+numba_cache.use("suite")
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from kernelgate.arrays import aligned, map_arrays
@@ -184,7 +183,7 @@ def test_copies_in_processes_of_their_own_differ_in_nothing(tmp_path):
     for package, seed, order in (("kernelgate_base_0", "1", "1"), ("kernelgate_head_1", "2", "-1")):
         shutil.copytree(ROOT / "impls", tmp_path / package, ignore=left_out)
         command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), package, order]
-        environment = os.environ | {"PYTHONHASHSEED": seed, "NUMBA_CACHE_DIR": str(tmp_path / f"cache-{seed}")}
+        environment = os.environ | {"PYTHONHASHSEED": seed, "KERNELGATE_NUMBA_CACHE": str(tmp_path / f"cache-{seed}")}
         runs.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True))
     base, head = (
         {name: found for name, found in map(json.loads, run.communicate(timeout=120)[0].splitlines())} for run in runs
