@@ -108,11 +108,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     axes = [axis for axis in AXES if axis in metafunc.fixturenames]
     kernels, backends = (marker.args, marker.kwargs.get("backends", ())) if marker else ((), ())
+    clock = not metafunc.config.getoption("benchmark_disable")
     rows = []
     for subject in selection.subjects(operation, kernels, backends, timed="measure" in metafunc.fixturenames):
         values = {"kernel": subject.folder.name, "impl": subject.implementation, "dtype": subject.dtype}
         values["device"] = subject.device
-        for case in selection.cases(subject) if "case" in axes else ("",):
+        for case in selection.cases(subject, clock) if "case" in axes else ("",):
             rows.append([{**values, "case": case}[axis] for axis in axes])
     metafunc.parametrize(axes, rows)
 

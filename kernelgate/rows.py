@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .devices import choose_backends, choose_devices, lacking
-from .kernel import BACKENDS, Folder, backend_of, discover
+from .kernel import BACKENDS, Folder, backend_of, discover, itemsize
 from .subject import Subject
+
+MOST_BYTES = 192 << 20
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,20 @@ class Selection:
     def operations(self) -> set[str]:
         return {operation for folder in self.folders.values() for operation in folder.operations}
 
-    def cases(self, subject: Subject) -> dict[str, Mapping[str, Any]]:
-        """The cases to time: the heavy ones only if asked for, and none that would take the subject hours."""
+    def cases(self, subject: Subject, clock: bool = True) -> dict[str, Mapping[str, Any]]:
+        """The cases to time: the heavy ones only if asked for, and none that would take the subject hours.
+
+        Without a clock, also none that move more than MOST_BYTES: drawing them would take longer than all the rest.
+        """
         kernel = subject.kernel
         hopeless = {case for case, other in kernel.extrapolated.items() if subject.implementation in other.left_out}
         cases = {**kernel.cases, **(kernel.heavy if self.heavy else {})}
-        return {case: dims for case, dims in cases.items() if case not in hopeless}
+        size = itemsize(subject.dtype)
+        return {
+            case: dims
+            for case, dims in cases.items()
+            if case not in hopeless and (clock or kernel.work(size, **dims).bytes <= MOST_BYTES)
+        }
 
     def subjects(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +50,7 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
         warm_up(call)
         last = _benchmarked(benchmark, call)
         result = fetch(first if subject.kernel.mutates else last)
-    facts["error_ulps"] = judge(subject, result, arguments)
+    facts["error_ulps"] = judge(subject, result, arguments, partial(_oracle, subject, case))
     if benchmark.enabled:
         median = benchmark.stats.stats.median
         facts |= _rates(subject, subject.kernel.work(itemsize(subject.dtype), **dims), median)
@@ -59,6 +61,23 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
             facts["speedup_over_library"] = min(_speedup(other, subject, arguments, call) for other in libraries)
     benchmark.extra_info.update(facts)
     return facts
+
+
+# The oracle's results of the latest cases of models, which take it seconds, for all implementations that share them.
+_expected: dict[tuple[str, ...], Any] = {}
+MOST_EXPECTED = 4
+
+
+def _oracle(subject: Subject, case: str, arguments: tuple[Any, ...]) -> Any:
+    held = subject.kernel.rounded(subject.module, *arguments)
+    if subject.operation == "kernel" or not all(map(operator.is_, held, arguments)):
+        return subject.oracle(arguments)
+    key = (subject.folder.package, subject.folder.name, subject.operation, case, subject.dtype)
+    if key not in _expected:
+        while len(_expected) >= MOST_EXPECTED:
+            _expected.pop(next(iter(_expected)))
+        _expected[key] = subject.oracle(arguments)
+    return _expected[key]
 
 
 def warm_up(call: Callable[[], object], least_seconds: float = WARM_SECONDS) -> None:
@@ -101,7 +120,8 @@ def inputs_of(subject: Subject, case: str) -> tuple[Any, ...]:
 
 
 def _over_reference(subject: Subject, case: str, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:
-    if (other := subject.kernel.extrapolated.get(case)) is None:
+    other = subject.kernel.extrapolated.get(case)
+    if other is None or other.case == case:
         return _speedup(subject.reference, subject, arguments, call)
     return other.times * _speedup(subject.reference, subject, inputs_of(subject, other.case), call)
 

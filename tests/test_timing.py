@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from kernelgate.compilation import compilation
 from kernelgate.devices import installed
 from kernelgate.kernel import BACKENDS, Work
 from kernelgate.memory import peak_memory
+from kernelgate.rows import Selection
 
 
 class FalseClock:
@@ -142,3 +144,37 @@ def test_idle_blas_threads_leave_the_processor_alone():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert float(run.stdout) < 0.05
+
+
+def model(rounded=lambda module, *arguments: arguments, operation="decode", name="one"):
+    """A subject of a model, whose oracle counts."""
+    calls = []
+
+    def oracle(arguments):
+        calls.append(arguments)
+        return len(calls)
+
+    kernel, folder = SimpleNamespace(rounded=rounded), SimpleNamespace(package="p", name=name)
+    return SimpleNamespace(
+        kernel=kernel, folder=folder, operation=operation, dtype="f32", module=None, oracle=oracle, calls=calls
+    )
+
+
+def test_implementations_of_a_model_share_what_the_oracle_found_unless_their_parameters_are_their_own(monkeypatch):
+    monkeypatch.setattr(timing, "_expected", {})
+    arguments, subject = (object(), object()), model()
+    assert [timing._oracle(subject, case, arguments) for case in ("a", "a", "b", "a")] == [1, 1, 2, 1]
+    for own in (model(rounded=lambda module, tokens, params: (tokens, object())), model(operation="kernel")):
+        assert [timing._oracle(own, "a", arguments) for _ in range(2)] == [1, 2]
+    for name in map(str, range(timing.MOST_EXPECTED)):
+        timing._oracle(model(name=name), "a", arguments)
+    assert len(timing._expected) == timing.MOST_EXPECTED
+    assert timing._oracle(subject, "a", arguments) == 3
+
+
+def test_without_a_clock_large_cases_are_left_out():
+    selection = Selection.of("impls", ["numpy"], ["cpu"], heavy=True)
+    subject = next(row for row in selection.subjects("decode", ("llama",)) if row.dtype == "f32")
+    left_out = selection.cases(subject).keys() - selection.cases(subject, clock=False).keys()
+    assert "llama-3.2-1B-b1" in left_out
+    assert "stories15M-b1" not in left_out
