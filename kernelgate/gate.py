@@ -19,6 +19,8 @@ from .workers import results, results_apart
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
 # suspect leaves the confirming once it is decided.
 SCREENING = (4, 4, 8, 16)
+# Processes of a row that runs no file but the base's: it cannot differ, and tells of the clock alone.
+SAME = 2
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
 CONTROL_LOOKS = 2
@@ -48,6 +50,8 @@ class Outcome:
     listing: tuple[str, str] | None = None
     # Which exact figures neither side gave, and why.
     unread: str = ""
+    # Whether it runs no file but the base's.
+    same: bool = False
 
 
 # Head's and control's evidence by row.
@@ -66,6 +70,8 @@ class Gate:
     budget: float
     # Rows whose files are not the base's: only theirs can differ in structure.
     touched: frozenset[str] = frozenset()
+    # Rows that run the base's files in head's environment, so the base itself.
+    same: frozenset[str] = frozenset()
     # Where base and control run, if not in head's environment.
     base_interpreter: str | None = None
     level: float = FALSE_FAIL
@@ -92,9 +98,9 @@ class Gate:
         }
 
     def _suspects(self, screened: Pairs) -> set[str]:
-        """Rows whose head, or whose control, seems slower than the margin."""
-        heads = {name: head for name, (head, _) in screened.items()}
-        controls = {name: control for name, (_, control) in screened.items()}
+        """Rows whose head, or whose control, seems slower than the margin; none that run nothing but the base."""
+        heads = {name: head for name, (head, _) in screened.items() if name not in self.same}
+        controls = {name: control for name, (_, control) in screened.items() if name not in self.same}
         return {*suspects(heads, self.margins), *suspects(controls, self.margins)}
 
     @property
@@ -105,8 +111,10 @@ class Gate:
         return f"the same code against itself came out slower than the margin in {', '.join(self.alarms)}"
 
     def _screen(self, rows: Mapping[str, Row]) -> None:
-        first = 0
-        for count in SCREENING:
+        self._processes("screen", 0, SAME, rows, SCREENED_BY * self.budget)
+        rows = {name: row for name, row in rows.items() if name not in self.same}
+        first = SAME
+        for count in (SCREENING[0] - SAME, *SCREENING[1:]):
             self._processes("screen", first, count, rows, SCREENED_BY * self.budget)
             first += count
             screened = self._evidence("screen")
@@ -169,7 +177,16 @@ class Gate:
         wanted = self.touched if (stage, process) == ("screen", 0) else frozenset()
         seed = FIRST_SEED[stage] + process
         limit = self._seconds_a_row(stage, len(rows))
-        job = Job(str(self.folder), self.packages, rows, seed, self.threads, limit, tuple(sorted(wanted)))
+        job = Job(
+            str(self.folder),
+            self.packages,
+            rows,
+            seed,
+            self.threads,
+            limit,
+            tuple(sorted(wanted)),
+            tuple(sorted(self.same)),
+        )
         yield from results(job) if self.base_interpreter is None else results_apart(job, self.base_interpreter)
 
     def _seconds_a_row(self, stage: str, rows: int) -> float:
@@ -202,7 +219,7 @@ class Gate:
             return Outcome(name, Verdict.INCONCLUSIVE, margin, reason="the budget ended before two processes")
         head, control = evidence[name]
         if verdict is None:
-            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
+            verdict = Verdict.PASS if name in self.same or within(head, margin) else Verdict.INCONCLUSIVE
         lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
         structure = next((differences(line["structure"]) for line in lines if "structure" in line), None)
         # Exact figures have no noise to be excused by.
@@ -216,7 +233,9 @@ class Gate:
             ((line["listing"]["base"], line["listing"]["head"]) for line in lines if "listing" in line), None
         )
         missing = next((unread(*sides(line["structure"])) for line in lines if "structure" in line), "")
-        return Outcome(name, verdict, margin, head, control, seconds, reason, structure, listing, missing)
+        return Outcome(
+            name, verdict, margin, head, control, seconds, reason, structure, listing, missing, name in self.same
+        )
 
 
 def differences(figures: Mapping[str, Any]) -> tuple[Difference, ...]:

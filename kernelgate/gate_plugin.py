@@ -76,7 +76,7 @@ class GatePlugin:
             there = implementations(Path(folder) / packages["base"][0])
             here = implementations(self.root / self.package)
             known = [row for row in rows if (row.kernel, row.impl) in there]
-            touched = self._touched()
+            touched = {str(row) for row in known if (row.kernel, row.impl) in self._touched()}
             gate = Gate(
                 folder=Path(folder),
                 packages=packages,
@@ -84,7 +84,8 @@ class GatePlugin:
                 journal=self.journal,
                 threads=threads.available(),
                 budget=self.config.getoption("budget"),
-                touched=frozenset(str(row) for row in known if (row.kernel, row.impl) in touched),
+                touched=frozenset(touched),
+                same=frozenset(map(str, known)) - touched if interpreter is None else frozenset(),
                 base_interpreter=interpreter,
                 # Each shard spends its share of the whole suite's chance of a false FAIL.
                 level=FALSE_FAIL / self.config.getoption("shard")[1],
@@ -165,13 +166,17 @@ class GatePlugin:
         return named(asked, needed)
 
     def _touched(self) -> set[tuple[str, str]]:
-        """Kernel and implementation of every file that is changed, or imports one that is, or whose contract is."""
+        """Kernel and implementation of every file that is changed, or imports one that is, or whose contract is.
+
+        All of them where something changed that is no Python: who reads it, cannot be told.
+        """
         package = self.root / self.package
         changed = {package / name for name in changed_files(self.root, self.base, self.package)}
         return {
             (kernel, impl)
             for kernel, impl in implementations(package)
-            if changed
+            if any(file.suffix != ".py" for file in changed)
+            or changed
             & (closure(package, package / kernel / f"{impl}.py") | closure(package, package / kernel / "spec.py"))
         }
 
