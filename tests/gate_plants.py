@@ -98,6 +98,15 @@ class Plant:
         file.write_text(text + self.appended, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class Remark:
+    """No regression: a remark in every file, so that all rows are judged, though nothing runs differently."""
+
+    def apply(self, package: Path) -> None:
+        for file in package.rglob("*.py"):
+            file.write_text(file.read_text(encoding="utf-8") + "\n# Nothing runs differently.\n", encoding="utf-8")
+
+
 def spin(file: str, size: float) -> Plant:
     """One implementation of a kernel takes `size` longer in all its rows."""
     kernel = file.partition("/")[0]
