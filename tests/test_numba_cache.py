@@ -8,9 +8,6 @@ import pytest
 
 from kernelgate.numba_cache import digest
 
-numba = pytest.importorskip("numba", reason="needs pip install 'kernelgate[numba]'")
-from numba.core.caching import CacheImpl, UserProvidedCacheLocator  # noqa: E402
-
 ENTRY = """
 from numba import njit
 from .callee import doubled
@@ -43,6 +40,7 @@ def write(tmp_path, monkeypatch):
 
 
 def entry_of(name):
+    pytest.importorskip("numba", reason="needs pip install 'kernelgate[numba]'")
     importlib.invalidate_caches()
     return importlib.import_module(f"{name}.entry").entry
 
@@ -64,9 +62,9 @@ def test_a_copy_finds_the_machine_code_and_a_changed_callee_does_not(write):
 
 def test_by_its_own_file_alone_numba_runs_what_is_no_longer_there(write, tmp_path, monkeypatch):
     """Which is why it is not asked to."""
-    monkeypatch.setattr(numba.core.config, "CACHE_LOCATOR_CLASSES", "UserProvidedCacheLocator")
-    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "cache"))
-    assert UserProvidedCacheLocator in CacheImpl._locator_classes
+    config = pytest.importorskip("numba", reason="needs pip install 'kernelgate[numba]'").core.config
+    monkeypatch.setattr(config, "CACHE_LOCATOR_CLASSES", "UserProvidedCacheLocator")
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "cache"))
     write("stale")
     entry_of("stale")
     write("stale", "5.0")

@@ -7,6 +7,7 @@ from numba import njit, prange
 from ..id_checks import check_ids
 from ..simd.exponential_rows import normaliser
 from ..simd.row_access import PARALLEL_FROM, as_rows, signatures, widened
+from ..simd.starts import start_of
 
 
 def cross_entropy(
@@ -27,7 +28,7 @@ def cross_entropy(
 
 @njit
 def _loss(logits, row, target):
-    top, total = normaliser(logits, row * logits.shape[1], (row + 1) * logits.shape[1])
+    top, total = normaliser(start_of(logits), row * logits.shape[1], (row + 1) * logits.shape[1])
     return np.log(total) + (top - widened(logits[row, target]))
 
 

@@ -1,6 +1,6 @@
 """`dynamic_update_slice` on caches that are given away: XLA writes where they lie.
 
-But for bfloat16 on a CPU: there it converts a whole cache to float32 and back, as it has no such update.
+But for bfloat16 on a CPU: it has no such update there, and goes through the whole cache, though in place.
 """
 
 import jax

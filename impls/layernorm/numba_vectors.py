@@ -12,12 +12,14 @@ from ..simd.row_access import (
     ZERO,
     as_bits,
     as_rows,
-    read,
+    empty_like,
     read_first,
+    read_two,
     signatures,
-    write,
     write_first,
+    write_two,
 )
+from ..simd.starts import start_of
 from ..simd.vectors import splat
 
 
@@ -33,27 +35,30 @@ def layernorm(
             f"gain and bias have shapes {gain.shape} and {bias.shape}, expected {x.shape[-1:]} as x's rows"
         )
     rows = as_rows(x)
-    result = np.empty(x.shape, x.dtype)
+    result = empty_like(x)
     run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
     run(rows, as_bits(gain), as_bits(bias), eps, as_rows(result))
     return result
 
 
 @njit(error_model="numpy")
-def _row(x, start, gain, bias, eps, result):
-    columns = x.shape[1]
+def _row(x, start, columns, gain, bias, eps, result):
     mean = total(x, start, start + columns) / np.float32(columns)
     scale = reciprocal_root(sum_of_squares(x, start, start + columns, mean), columns, eps)
     means, scales, index = splat(mean), splat(scale), 0
-    while index + LANES <= columns:
-        normed = multiply(subtract(read(x, start + index), means), scales)
-        write(result, start + index, fma(normed, read(gain, index), read(bias, index)))
-        index += LANES
-    if index < columns:
-        left = columns - index
-        normed = multiply(subtract(read_first(x, start + index, left, ZERO), means), scales)
-        gains, biases = read_first(gain, index, left, ZERO), read_first(bias, index, left, ZERO)
-        write_first(result, start + index, fma(normed, gains, biases), left)
+    while index + 2 * LANES <= columns:
+        one, other = read_two(x, start + index)
+        gains, other_gains = read_two(gain, index)
+        biases, other_biases = read_two(bias, index)
+        one, other = multiply(subtract(one, means), scales), multiply(subtract(other, means), scales)
+        write_two(result, start + index, fma(one, gains, biases), fma(other, other_gains, other_biases))
+        index += 2 * LANES
+    while index < columns:
+        count = min(LANES, columns - index)
+        normed = multiply(subtract(read_first(x, start + index, count, ZERO), means), scales)
+        gains, biases = read_first(gain, index, count, ZERO), read_first(bias, index, count, ZERO)
+        write_first(result, start + index, fma(normed, gains, biases), count)
+        index += count
 
 
 _SIGNATURES = signatures("(real[:, ::1], real[::1], real[::1], float64, real[:, ::1])")
@@ -62,10 +67,12 @@ _SIGNATURES = signatures("(real[:, ::1], real[::1], real[::1], float64, real[:, 
 @njit(_SIGNATURES, cache=True)
 def _serial(x, gain, bias, eps, result):
     for row in range(x.shape[0]):
-        _row(x, row * x.shape[1], gain, bias, eps, result)
+        gains, biases = start_of(gain), start_of(bias)
+        _row(start_of(x), row * x.shape[1], x.shape[1], gains, biases, eps, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(x, gain, bias, eps, result):
     for row in prange(x.shape[0]):
-        _row(x, row * x.shape[1], gain, bias, eps, result)
+        gains, biases = start_of(gain), start_of(bias)
+        _row(start_of(x), row * x.shape[1], x.shape[1], gains, biases, eps, start_of(result))

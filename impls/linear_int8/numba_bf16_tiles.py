@@ -12,9 +12,9 @@ from ..packed.activations import LANES, PANEL, panels_of
 from ..packed.packing import pack_bf16
 from ..packed.products import product_bf16, row_product_bf16
 from ..quantisation import check_linear, dequantised_weight
+from ..simd.row_access import as_rows
 from ..simd.rows import store_words
 from ..simd.vectors import load
-from ..to_bf16.numba_bits import to_bf16
 
 # Tiles a thread takes at once.
 SHARE = 8
@@ -30,15 +30,15 @@ def linear_int8(
     """`x @ (weight * scales).T` of the weight as bfloat16, packed by `prepare`; summed in float32."""
     check_linear(x, out, dim)
     rows = np.ascontiguousarray(x).reshape(-1, dim)
-    result = np.empty((len(rows), out), np.float32)
+    result = np.empty((*x.shape[:-1], out), x.dtype)
     if len(rows) == 1:
-        _row(float32_rows(rows), packed, result)
+        _row(float32_rows(rows), packed, as_rows(result))
     else:
-        _rows(rows.view(np.int32), packed, result)
-    return to_bf16(result.reshape(*x.shape[:-1], out))
+        _rows(rows.view(np.int32), packed, as_rows(result))
+    return result
 
 
-@njit("(float32[:, ::1], uint16[:, :, :, ::1], float32[:, ::1])", parallel=True, cache=True)
+@njit("(float32[:, ::1], uint16[:, :, :, ::1], uint16[:, ::1])", parallel=True, cache=True)
 def _row(x, packed, result):
     for share in prange((len(packed) + SHARE - 1) // SHARE):
         row_product_bf16(x[0], packed, share * SHARE, min((share + 1) * SHARE, len(packed)), result)
@@ -55,7 +55,7 @@ def _panel(pairs, panel, words):
             store_words(words, target + vector * LANES * PANEL, PANEL, sixteen)
 
 
-@njit("(int32[:, ::1], uint16[:, :, :, ::1], float32[:, ::1])", parallel=True, cache=True)
+@njit("(int32[:, ::1], uint16[:, :, :, ::1], uint16[:, ::1])", parallel=True, cache=True)
 def _rows(pairs, packed, result):
     words = np.empty((panels_of(len(pairs)), pairs.shape[1], PANEL, 1), np.int32)
     words[-1] = 0

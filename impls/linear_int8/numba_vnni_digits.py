@@ -3,11 +3,9 @@
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from ..numba_bf16_bits import float32_rows
 from ..packed.digit_products import row_linear, rows_linear
 from ..packed.given_tiles import int8_tiles
-from ..quantisation import GROUP, check_linear
-from ..to_bf16.numba_bits import to_bf16
+from ..packed.grouped_linear import grouped_linear
 
 
 def prepare(weight, scales):
@@ -22,9 +20,4 @@ def linear_int8(
     out: int,
 ) -> Float[np.ndarray, "*batch out"]:
     """`x @ (weight * scales).T`; the weight is packed by `prepare`. Groups of x below 2**-118 count as zero."""
-    check_linear(x, out, scales.shape[1] * GROUP)
-    rows = float32_rows(x)
-    result = np.empty((len(rows), out), np.float32)
-    (row_linear if len(rows) == 1 else rows_linear)(rows, integers, scales, result)
-    result = result.reshape(*x.shape[:-1], out)
-    return result if x.dtype == np.float32 else to_bf16(result)
+    return grouped_linear(x, integers, scales, out, row_linear, rows_linear)

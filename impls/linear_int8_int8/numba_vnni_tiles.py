@@ -3,11 +3,8 @@
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from ..numba_bf16_bits import float32_rows
 from ..packed.given_tiles import int8_tiles
-from ..packed.grouped_linear import row_int8, rows_int8
-from ..quantisation import GROUP, check_linear
-from ..to_bf16.numba_bits import to_bf16
+from ..packed.grouped_linear import grouped_linear, row_int8, rows_int8
 
 
 def prepare(weight, scales):
@@ -22,9 +19,4 @@ def linear_int8_int8(
     out: int,
 ) -> Float[np.ndarray, "*batch out"]:
     """`x` in bytes times their scales, `@ (weight * scales).T`; the weight is packed by `prepare`."""
-    check_linear(x, out, scales.shape[1] * GROUP)
-    rows = float32_rows(x)
-    result = np.empty((len(rows), out), np.float32)
-    (row_int8 if len(rows) == 1 else rows_int8)(rows, integers, scales, result)
-    result = result.reshape(*x.shape[:-1], out)
-    return result if x.dtype == np.float32 else to_bf16(result)
+    return grouped_linear(x, integers, scales, out, row_int8, rows_int8)

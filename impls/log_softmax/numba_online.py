@@ -12,12 +12,14 @@ from ..simd.row_access import (
     PARALLEL_FROM,
     ZERO,
     as_rows,
-    read,
+    empty_like,
     read_first,
+    read_two,
     signatures,
-    write,
     write_first,
+    write_two,
 )
+from ..simd.starts import start_of
 from ..simd.vectors import splat
 
 # One row takes two parallel regions.
@@ -27,7 +29,7 @@ SPLIT_FROM = 65536
 def log_softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
     """`x - log(sum(exp(x)))` over the last axis; float32 within."""
     rows = as_rows(x)
-    result = np.empty(x.shape, x.dtype)
+    result = empty_like(x)
     if len(rows) > 1 and rows.size >= PARALLEL_FROM:
         _parallel(rows, as_rows(result))
     elif len(rows) == 1 and rows.size >= SPLIT_FROM:
@@ -41,19 +43,23 @@ def log_softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n
 def _write(x, first, last, top, logarithm, result):
     # One after the other: their sum would lose the logarithm's digits where the maximum is large.
     tops, logarithms, index = splat(top), splat(logarithm), first
-    while index + LANES <= last:
-        write(result, index, subtract(subtract(read(x, index), tops), logarithms))
-        index += LANES
-    if index < last:
-        left = read_first(x, index, last - index, ZERO)
-        write_first(result, index, subtract(subtract(left, tops), logarithms), last - index)
+    while index + 2 * LANES <= last:
+        one, other = read_two(x, index)
+        one, other = subtract(subtract(one, tops), logarithms), subtract(subtract(other, tops), logarithms)
+        write_two(result, index, one, other)
+        index += 2 * LANES
+    while index < last:
+        count = min(LANES, last - index)
+        left = read_first(x, index, count, ZERO)
+        write_first(result, index, subtract(subtract(left, tops), logarithms), count)
+        index += count
 
 
 @njit
 def _row(x, row, result):
-    first, last = row * x.shape[1], (row + 1) * x.shape[1]
-    top, total = normaliser(x, first, last)
-    _write(x, first, last, top, np.log(total), result)
+    first, last, source = row * x.shape[1], (row + 1) * x.shape[1], start_of(x)
+    top, total = normaliser(source, first, last)
+    _write(source, first, last, top, np.log(total), start_of(result))
 
 
 @njit(signatures("(real[:, ::1], real[:, ::1])"), cache=True)
@@ -73,10 +79,10 @@ def _split(x, result):
     columns, parts = x.shape[1], chunks(x.shape[1])
     tops, totals = np.empty(parts, np.float32), np.empty(parts, np.float32)
     for part in prange(parts):
-        tops[part], totals[part] = sum_of_exponentials(x, part * CHUNK, min((part + 1) * CHUNK, columns))
+        tops[part], totals[part] = sum_of_exponentials(start_of(x), part * CHUNK, min((part + 1) * CHUNK, columns))
     top, total = MINUS_INFINITY, ZERO
     for part in range(parts):
         top, total = merged(top, total, tops[part], totals[part])
     logarithm = np.log(total)
     for part in prange(parts):
-        _write(x, part * CHUNK, min((part + 1) * CHUNK, columns), top, logarithm, result)
+        _write(start_of(x), part * CHUNK, min((part + 1) * CHUNK, columns), top, logarithm, start_of(result))

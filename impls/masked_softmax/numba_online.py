@@ -7,8 +7,20 @@ from numba.core import types
 from numba.extending import overload
 
 from ..simd.arithmetic import fma
-from ..simd.exponential_rows import softmax_rows, source_of
-from ..simd.row_access import PARALLEL_FROM, ZERO, as_rows, read, read_first, rows_together, signatures
+from ..simd.exponential_rows import seen_of, softmax_rows, source_of
+from ..simd.row_access import (
+    LANES,
+    PARALLEL_FROM,
+    ZERO,
+    as_rows,
+    empty_like,
+    read,
+    read_first,
+    read_two,
+    rows_together,
+    signatures,
+)
+from ..simd.starts import lanes_above_minus_infinity, prefetch_to_read, start_of
 from ..simd.vectors import splat
 
 
@@ -21,7 +33,7 @@ def masked_softmax(
     if mask.shape != scores.shape[-2:]:
         raise ValueError(f"mask has shape {mask.shape}, expected {scores.shape[-2:]}: queries and keys of the scores")
     rows = as_rows(scores)
-    result = np.empty(scores.shape, scores.dtype)
+    result = empty_like(scores)
     run = _parallel if len(rows) > 1 and rows.size >= PARALLEL_FROM else _serial
     run(rows, as_rows(mask), scale, as_rows(result))
     return result
@@ -35,8 +47,8 @@ def _source_of(given, row, columns):
     if isinstance(given, types.BaseTuple):
 
         def with_shift(given, row, columns):
-            scores, scale, mask = given
-            return scores, scale, mask, (row - row % mask.shape[0]) * columns
+            scores, scale, mask, queries = given
+            return scores, scale, mask, (row - np.int64(np.uint32(row) % np.uint32(queries))) * columns
 
         return with_shift
     return None
@@ -49,6 +61,20 @@ def _read(source, index):
         def masked(source, index):
             scores, scale, mask, shift = source
             return fma(read(scores, index), splat(scale), read(mask, index - shift))
+
+        return masked
+    return None
+
+
+@overload(read_two)
+def _read_two(source, index):
+    if isinstance(source, types.BaseTuple):
+
+        def masked(source, index):
+            scores, scale, mask, shift = source
+            one, other = read_two(scores, index)
+            seen, seen_too = read_two(mask, index - shift)
+            return fma(one, splat(scale), seen), fma(other, splat(scale), seen_too)
 
         return masked
     return None
@@ -67,17 +93,47 @@ def _read_first(source, index, count, other):
     return None
 
 
+@overload(prefetch_to_read)
+def _prefetch_to_read(source, index):
+    if isinstance(source, types.BaseTuple):
+        return lambda source, index: prefetch_to_read(source[0], index)
+    return None
+
+
+@overload(seen_of)
+def _seen_of(source, first, last):
+    if isinstance(source, types.BaseTuple):
+
+        def masked(source, first, last):
+            # By what is left of the scores, not by the mask alone: a NaN is to be seen.
+            end = last
+            while end - 4 * LANES >= first:
+                lanes = lanes_above_minus_infinity(read(source, end - LANES))
+                lanes |= lanes_above_minus_infinity(read(source, end - 2 * LANES))
+                lanes |= lanes_above_minus_infinity(read(source, end - 3 * LANES))
+                lanes |= lanes_above_minus_infinity(read(source, end - 4 * LANES))
+                if lanes:
+                    break
+                end -= 4 * LANES
+            return end
+
+        return masked
+    return None
+
+
 _SIGNATURES = signatures("(real[:, ::1], real[:, ::1], float64, real[:, ::1])")
 
 
 @njit(_SIGNATURES, cache=True)
 def _serial(scores, mask, scale, result):
-    softmax_rows((scores, np.float32(scale), mask), scores.shape[1], 0, scores.shape[0], ZERO, result)
+    given = start_of(scores), np.float32(scale), start_of(mask), mask.shape[0]
+    softmax_rows(given, scores.shape[1], 0, scores.shape[0], ZERO, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(scores, mask, scale, result):
     rows, together = scores.shape[0], rows_together(scores.shape[1])
     for block in prange((rows + together - 1) // together):
-        given, last = (scores, np.float32(scale), mask), min((block + 1) * together, rows)
-        softmax_rows(given, scores.shape[1], block * together, last, ZERO, result)
+        given = start_of(scores), np.float32(scale), start_of(mask), mask.shape[0]
+        last = min((block + 1) * together, rows)
+        softmax_rows(given, scores.shape[1], block * together, last, ZERO, start_of(result))

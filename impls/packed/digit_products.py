@@ -5,6 +5,7 @@ A group of activations becomes `scale * (first + second / 254 + third / 254**2)`
 once and multiplied with three vectors, where float32 would widen it into four and multiply each.
 
 `packed` is uint8 `[tiles, groups, 8, 16, 4]`, `packed_scales` the bits of bf16 `[tiles, groups, 16]` (`given_tiles`).
+`result` is float32, or the bits of bf16.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from numba import njit, prange
 from ..quantisation import GROUP, SMALLEST, STEP
 from ..simd.arithmetic import add, float_bits, horizontal_sum, multiply, rounded, subtract, to_int, to_int8
 from ..simd.quantisation import larger_magnitude, largest_as_float
+from ..simd.row_access import signatures
 from ..simd.rows import dot_int8_rows, rows_of, scaled_rows, splat_rows, store_words
 from ..simd.vectors import load, load_bf16, splat
 from .activations import PANEL, panels_of
@@ -28,7 +30,7 @@ VECTOR = 4 * TILE
 # Tiles a thread takes at once.
 SHARE = 8
 
-_SIGNATURE = "(float32[:, ::1], uint8[:, :, :, :, ::1], uint16[:, :, ::1], float32[:, ::1])"
+_SIGNATURES = signatures("(float32[:, ::1], uint8[:, :, :, :, ::1], uint16[:, :, ::1], real[:, ::1])")
 
 
 @njit
@@ -124,7 +126,7 @@ def _product(integers, scales, offsets, packed, packed_scales, first, last, resu
             store_panel(result, panel, tile, sums)
 
 
-@njit(_SIGNATURE, parallel=True, cache=True)
+@njit(_SIGNATURES, parallel=True, cache=True)
 def row_linear(x, packed, packed_scales, result):
     """A single row."""
     integers, scales, offsets = _spaces(1, packed.shape[1], 1)
@@ -134,7 +136,7 @@ def row_linear(x, packed, packed_scales, result):
         _row_product(integers, scales, offsets, packed, packed_scales, share * SHARE, last, result)
 
 
-@njit(_SIGNATURE, parallel=True, cache=True)
+@njit(_SIGNATURES, parallel=True, cache=True)
 def rows_linear(x, packed, packed_scales, result):
     """Any number of rows."""
     integers, scales, offsets = _spaces(panels_of(len(x)), packed.shape[1], PANEL)

@@ -1,7 +1,8 @@
 """`x @ weight.T` for weights packed into tiles of 16 outputs: one row as a stream, or panels of 8 rows.
 
 All are njit functions for others to call. They compute the columns of the tiles `[first, last)`, so that callers split
-the outputs over threads, and write float32 `result`, C-contiguous, of as many columns as the weights have outputs.
+the outputs over threads, and write `result`, C-contiguous, of as many columns as the weights have outputs. It is
+float32, or the bits of bf16, to which sums are rounded as they are stored.
 
 One row is bound by the bytes of its weights: independent sums along `in` hide the latency of the additions. Panels
 are bound by arithmetic: a tile of weights stays in the cache while all panels pass over it, and each vector of it is
@@ -12,8 +13,9 @@ import numpy as np
 from numba import njit
 
 from ..simd.arithmetic import add, first_of_pairs, fma, second_of_pairs
+from ..simd.row_access import write, write_first
 from ..simd.rows import dot_bf16_rows, fma_rows, rows_of
-from ..simd.vectors import load, splat, store, store_first
+from ..simd.vectors import load, splat
 from .activations import PANEL
 from .packing import TILE
 
@@ -92,9 +94,9 @@ def store_tile(result, start, tile, sums):
     columns = result.shape[-1]
     column = tile * TILE
     if column + TILE <= columns:
-        store(result, start + column, sums)
+        write(result, start + column, sums)
     else:
-        store_first(result, start + column, sums, columns - column)
+        write_first(result, start + column, sums, columns - column)
 
 
 @njit

@@ -12,12 +12,14 @@ from ..simd.row_access import (
     ZERO,
     as_bits,
     as_rows,
-    read,
+    empty_like,
     read_first,
+    read_two,
     signatures,
-    write,
     write_first,
+    write_two,
 )
+from ..simd.starts import start_of
 from ..simd.vectors import splat
 
 
@@ -28,24 +30,26 @@ def rmsnorm(
     if gain.shape != x.shape[-1:]:
         raise ValueError(f"gain has shape {gain.shape}, expected {x.shape[-1:]}, the last axis of x")
     rows = as_rows(x)
-    result = np.empty(x.shape, x.dtype)
+    result = empty_like(x)
     run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
     run(rows, as_bits(gain), eps, as_rows(result))
     return result
 
 
 @njit
-def _row(x, start, gain, eps, result):
-    columns = x.shape[1]
+def _row(x, start, columns, gain, eps, result):
     squares = sum_of_squares(x, start, start + columns, ZERO)
     scales, index = splat(reciprocal_root(squares, columns, eps)), 0
-    while index + LANES <= columns:
-        write(result, start + index, multiply(multiply(read(x, start + index), scales), read(gain, index)))
-        index += LANES
-    if index < columns:
-        left = columns - index
-        normed = multiply(read_first(x, start + index, left, ZERO), scales)
-        write_first(result, start + index, multiply(normed, read_first(gain, index, left, ZERO)), left)
+    while index + 2 * LANES <= columns:
+        (one, other), (gains, other_gains) = read_two(x, start + index), read_two(gain, index)
+        one, other = multiply(multiply(one, scales), gains), multiply(multiply(other, scales), other_gains)
+        write_two(result, start + index, one, other)
+        index += 2 * LANES
+    while index < columns:
+        count = min(LANES, columns - index)
+        normed = multiply(read_first(x, start + index, count, ZERO), scales)
+        write_first(result, start + index, multiply(normed, read_first(gain, index, count, ZERO)), count)
+        index += count
 
 
 _SIGNATURES = signatures("(real[:, ::1], real[::1], float64, real[:, ::1])")
@@ -54,10 +58,10 @@ _SIGNATURES = signatures("(real[:, ::1], real[::1], float64, real[:, ::1])")
 @njit(_SIGNATURES, cache=True)
 def _serial(x, gain, eps, result):
     for row in range(x.shape[0]):
-        _row(x, row * x.shape[1], gain, eps, result)
+        _row(start_of(x), row * x.shape[1], x.shape[1], start_of(gain), eps, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(x, gain, eps, result):
     for row in prange(x.shape[0]):
-        _row(x, row * x.shape[1], gain, eps, result)
+        _row(start_of(x), row * x.shape[1], x.shape[1], start_of(gain), eps, start_of(result))

@@ -12,12 +12,14 @@ from ..simd.row_access import (
     ZERO,
     as_bits,
     as_rows,
-    read,
+    empty_like,
     read_first,
+    read_two,
     signatures,
-    write,
     write_first,
+    write_two,
 )
+from ..simd.starts import prefetch_to_write, start_of
 from ..simd.vectors import splat
 
 
@@ -33,30 +35,46 @@ def rmsnorm_residual(
             f"residual and gain have shapes {residual.shape} and {gain.shape}, expected {x.shape} and {x.shape[-1:]}"
         )
     rows = as_rows(x)
-    total, normed = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    total, normed = empty_like(x), empty_like(x)
     run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
     run(rows, as_rows(residual), as_bits(gain), eps, as_rows(total), as_rows(normed))
     return total, normed
 
 
 @njit
-def _row(x, residual, start, gain, eps, total, normed):
-    columns, end, index = x.shape[1], start + x.shape[1], start
-    while index + LANES <= end:
-        write(total, index, add(read(x, index), read(residual, index)))
-        index += LANES
-    if index < end:
-        added = add(read_first(x, index, end - index, ZERO), read_first(residual, index, end - index, ZERO))
-        write_first(total, index, added, end - index)
+def _row(x, residual, start, columns, gain, eps, total, normed):
+    end, index = start + columns, start
+    while index + 2 * LANES <= end:
+        (one, other), (more, other_more) = read_two(x, index), read_two(residual, index)
+        write_two(total, index, add(one, more), add(other, other_more))
+        prefetch_to_write(normed, index)
+        prefetch_to_write(normed, index + LANES)
+        index += 2 * LANES
+    while index < end:
+        count = min(LANES, end - index)
+        added = add(read_first(x, index, count, ZERO), read_first(residual, index, count, ZERO))
+        write_first(total, index, added, count)
+        index += count
     squares = sum_of_squares(total, start, end, ZERO)
     scales, index = splat(reciprocal_root(squares, columns, eps)), 0
-    while index + LANES <= columns:
-        write(normed, start + index, multiply(multiply(read(total, start + index), scales), read(gain, index)))
-        index += LANES
-    if index < columns:
-        left = columns - index
-        scaled = multiply(read_first(total, start + index, left, ZERO), scales)
-        write_first(normed, start + index, multiply(scaled, read_first(gain, index, left, ZERO)), left)
+    while index + 2 * LANES <= columns:
+        (one, other), (gains, other_gains) = read_two(total, start + index), read_two(gain, index)
+        one, other = multiply(multiply(one, scales), gains), multiply(multiply(other, scales), other_gains)
+        write_two(normed, start + index, one, other)
+        index += 2 * LANES
+    while index < columns:
+        count = min(LANES, columns - index)
+        scaled = multiply(read_first(total, start + index, count, ZERO), scales)
+        write_first(normed, start + index, multiply(scaled, read_first(gain, index, count, ZERO)), count)
+        index += count
+
+
+@njit
+def _rows(x, residual, first, last, gain, eps, total, normed):
+    given, more, gains = start_of(x), start_of(residual), start_of(gain)
+    sums, results = start_of(total), start_of(normed)
+    for row in range(first, last):
+        _row(given, more, row * x.shape[1], x.shape[1], gains, eps, sums, results)
 
 
 _SIGNATURES = signatures("(real[:, ::1], real[:, ::1], real[::1], float64, real[:, ::1], real[:, ::1])")
@@ -64,11 +82,10 @@ _SIGNATURES = signatures("(real[:, ::1], real[:, ::1], real[::1], float64, real[
 
 @njit(_SIGNATURES, cache=True)
 def _serial(x, residual, gain, eps, total, normed):
-    for row in range(x.shape[0]):
-        _row(x, residual, row * x.shape[1], gain, eps, total, normed)
+    _rows(x, residual, 0, x.shape[0], gain, eps, total, normed)
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(x, residual, gain, eps, total, normed):
     for row in prange(x.shape[0]):
-        _row(x, residual, row * x.shape[1], gain, eps, total, normed)
+        _rows(x, residual, row, row + 1, gain, eps, total, normed)

@@ -29,7 +29,7 @@ KERNEL = Kernel(
     heavy={
         "llama-1B-decode-b32": {"batch": 32, "seq": 1, "heads": 32, "head_dim": 64},
     },
-    domain={"batch": (1, 3), "seq": (1, 2, 7), "heads": (1, 3), "head_dim": (2, 6, 16)},
+    domain={"batch": (1, 3), "seq": (1, 2, 7), "heads": (1, 3), "head_dim": (2, 6, 48)},
     ulps={"f32": 4, "bf16": 1},
     dtypes={"numba": ("f32", "bf16")},
 )

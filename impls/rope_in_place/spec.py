@@ -28,7 +28,7 @@ KERNEL = Kernel(
         "llama-1B-decode-b32": {"batch": 32, "seq": 1, **LLAMA_1B},
         "gpt2-prefill-1024": {"batch": 1, "seq": 1024, **GPT_2},
     },
-    domain={"batch": (1, 3), "seq": (1, 7), "heads": (4,), "kv_heads": (1, 2), "head_dim": (6, 16)},
+    domain={"batch": (1, 3), "seq": (1, 7), "heads": (4,), "kv_heads": (1, 2), "head_dim": (6, 48)},
     ulps={"f32": 4, "bf16": 1},
     mutates=2,
     dtypes={"numba": ("f32", "bf16")},

@@ -6,10 +6,12 @@ Arrays are float32, or bfloat16 as its bits (uint16), which is computed with in 
 import numpy as np
 from numba import njit, prange
 from numba.core import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from ..numba_math import FASTMATH
-from ..simd.row_access import as_bits, signatures, widened
+from ..simd.arithmetic import fma, multiply, subtract
+from ..simd.row_access import LANES, as_bits, read, signatures, widened
+from ..simd.vectors import BF16_HALF, I32, constant, llvm_type, store
 
 # A parallel region costs a few microseconds; below this many elements one thread is done sooner.
 PARALLEL_FROM = 65536
@@ -60,26 +62,66 @@ def _narrowed_of(value, array):
     return to_bf16
 
 
+@intrinsic
+def _nearest_bf16(typing, vector):
+    """As `to_bf16`, of what comes from bf16 alone: the lower half of such a NaN is 0, so rounding leaves it a NaN."""
+
+    def generate(context, builder, signature, values):
+        kind = llvm_type(I32)
+        bits = builder.bitcast(values[0], kind)
+        last = builder.and_(builder.lshr(bits, constant(kind, 16)), constant(kind, 1))
+        nearest = builder.add(builder.add(bits, constant(kind, 0x7FFF)), last)
+        return builder.trunc(builder.lshr(nearest, constant(kind, 16)), llvm_type(BF16_HALF))
+
+    return BF16_HALF(vector), generate
+
+
+def _write(array, index, vector):
+    """16 lanes to `array` from `index` on, rounded to its dtype, which is that of all that they come from."""
+
+
+@overload(_write)
+def _write_of(array, index, vector):
+    if array.dtype == types.float32:
+        return lambda array, index, vector: store(array, index, vector)
+    return lambda array, index, vector: store(array, index, _nearest_bf16(vector))
+
+
 @njit(fastmath=FASTMATH)
 def _halves(x, cos, sin, result):
+    """The heads of a token, in place too, 16 pairs at a time: the last 16 may overlap those before them."""
+    heads, half = x.shape[0], cos.shape[0]
+    if half < LANES:
+        _short_halves(x, cos, sin, result)
+        return
+    whole, rest = half - half % LANES, half - LANES
+    for head in range(heads):
+        low, high = head * 2 * half, head * 2 * half + half
+        # What overlaps is read before it may be written.
+        last = _turned(read(x, low + rest), read(x, high + rest), read(cos, rest), read(sin, rest))
+        for i in range(0, whole, LANES):
+            real, imaginary = _turned(read(x, low + i), read(x, high + i), read(cos, i), read(sin, i))
+            _write(result, low + i, real)
+            _write(result, high + i, imaginary)
+        if whole < half:
+            _write(result, low + rest, last[0])
+            _write(result, high + rest, last[1])
+
+
+@njit(forceinline=True)
+def _turned(real, imaginary, cos, sin):
+    turned = subtract(multiply(real, cos), multiply(imaginary, sin))
+    return turned, fma(real, sin, multiply(imaginary, cos))
+
+
+@njit
+def _short_halves(x, cos, sin, result):
     half = cos.shape[0]
     for head in range(x.shape[0]):
         for i in range(half):
             real, imaginary, c, s = widened(x[head, i]), widened(x[head, i + half]), widened(cos[i]), widened(sin[i])
             result[head, i] = _narrowed(real * c - imaginary * s, result)
             result[head, i + half] = _narrowed(real * s + imaginary * c, result)
-
-
-@njit(fastmath=FASTMATH)
-def _halves_in_place(x, cos, sin):
-    half = cos.shape[0]
-    for head in range(x.shape[0]):
-        # Two arrays that do not overlap: with one as argument and result LLVM vectorises nothing (2.2 times as long).
-        low, high = x[head, :half], x[head, half:]
-        for i in range(half):
-            real, imaginary, c, s = widened(low[i]), widened(high[i]), widened(cos[i]), widened(sin[i])
-            low[i] = _narrowed(real * c - imaginary * s, low)
-            high[i] = _narrowed(real * s + imaginary * c, high)
 
 
 @njit(fastmath=FASTMATH)
@@ -129,13 +171,13 @@ def _pairs_parallel(x, cos, sin, result):
 def _both_serial(q, k, cos, sin):
     for token in range(q.shape[0]):
         at = token % cos.shape[0]
-        _halves_in_place(q[token], cos[at], sin[at])
-        _halves_in_place(k[token], cos[at], sin[at])
+        _halves(q[token], cos[at], sin[at], q[token])
+        _halves(k[token], cos[at], sin[at], k[token])
 
 
 @njit(_BOTH, parallel=True, cache=True)
 def _both_parallel(q, k, cos, sin):
     for token in prange(q.shape[0]):
         at = token % cos.shape[0]
-        _halves_in_place(q[token], cos[at], sin[at])
-        _halves_in_place(k[token], cos[at], sin[at])
+        _halves(q[token], cos[at], sin[at], q[token])
+        _halves(k[token], cos[at], sin[at], k[token])

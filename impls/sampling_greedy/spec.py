@@ -43,4 +43,5 @@ KERNEL = Kernel(
     ulps={"f32": 0, "bf16": 0},
     edges={"masked": masked},
     magnitudes=MAGNITUDES,
+    dtypes={"numba": ("f32", "bf16")},
 )

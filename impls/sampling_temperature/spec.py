@@ -23,8 +23,8 @@ def drawn_inputs(rng, dtype, batch, vocab_size):
 
 
 def work(itemsize, batch, vocab_size, temperature):
-    """Each logit is scaled, compared, exponentiated and added."""
-    return Work(flops=4 * batch * vocab_size, bytes=itemsize * batch * vocab_size + 8 * batch)
+    """Each logit is compared, exponentiated and added: as in softmax 20 operations, always in float32."""
+    return Work(20 * batch * vocab_size, itemsize * batch * vocab_size + 8 * batch, arithmetic="f32")
 
 
 def agrees(tokens, logits, uniform, temperature):
@@ -65,4 +65,5 @@ KERNEL = Kernel(
     agrees=agrees,
     edges={"masked": masked},
     magnitudes=MAGNITUDES,
+    dtypes={"numba": ("f32", "bf16")},
 )

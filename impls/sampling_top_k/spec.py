@@ -34,4 +34,5 @@ KERNEL = Kernel(
     agrees=agrees,
     edges={"masked": masked},
     magnitudes=MAGNITUDES,
+    dtypes={"numba": ("f32", "bf16")},
 )

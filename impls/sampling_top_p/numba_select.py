@@ -5,27 +5,21 @@ from jaxtyping import Float, Float32, Int32
 from numba import njit, prange
 
 from ..numba_math import FASTMATH
-from ..numba_sampling import BLOCK, PARALLEL_FROM, drawn_of, largest, weights
-from ..sampling_temperature.reference import check_temperature
+from ..numba_sampling import BLOCK, blocks_of, drawn_of, end_of, largest, sampled, signatures_of, weights
 from .reference import check_p
 
 # Eight values, each this part of the one before, reach from 1 to 2**-24; eight more divide the step between two.
 STEPS = (np.float32(2.0**-3), np.float32(2.0**-0.375))
+# Weights that are passed over together.
+GROUP = 64
 
 
 def sampling_top_p(
     logits: Float[np.ndarray, "batch vocab_size"], uniform: Float32[np.ndarray, " batch"], temperature: float, p: float
 ) -> Int32[np.ndarray, " batch"]:
     """As `sampling_temperature`, from the nucleus: a token is in it if all likelier ones together stay below `p`."""
-    check_temperature(temperature)
     check_p(p)
-    if uniform.shape != logits.shape[:1]:
-        raise ValueError(f"uniform has shape {uniform.shape}, expected {logits.shape[:1]}, one number a row of logits")
-    tokens = np.empty(len(logits), np.int32)
-    (_parallel if len(logits) > 1 and logits.size >= PARALLEL_FROM else _serial)(
-        np.ascontiguousarray(logits), np.ascontiguousarray(uniform), 1 / temperature, p, tokens
-    )
-    return tokens
+    return sampled(_serial, _parallel, logits, uniform, temperature, p)
 
 
 @njit(fastmath=FASTMATH)
@@ -61,7 +55,7 @@ def _bound(values, enough):
     low = np.float32(0)
     for step in STEPS:
         sums = np.zeros(8)
-        for start in range(0, values.shape[0], 16 * BLOCK):
+        for start in range(0, len(values), 16 * BLOCK):
             _sums_above(values[start : start + 16 * BLOCK], high * step, step, sums)
         low = np.float32(0)
         bound = high
@@ -74,11 +68,22 @@ def _bound(values, enough):
         if low == 0:
             break
     # A weight of 0 is drawn no more than one that is left out.
-    between, count = np.empty(values.shape[0], np.float32), 0
-    for i in range(values.shape[0]):
-        between[count] = values[i]
-        count += low < values[i] <= high
-    return _selected(between[:count], enough - above, high)
+    return _selected(_between(values, low, high), enough - above, high)
+
+
+@njit
+def _between(values, low, high):
+    """The values above `low` that are at most `high`: few, so that most groups of 64 have none."""
+    found, count = np.empty(len(values), np.float32), 0
+    for first in range(0, len(values), GROUP):
+        part, hits = values[first : first + GROUP], 0
+        for i in range(GROUP):
+            hits += low < part[i] <= high
+        if hits:
+            for i in range(GROUP):
+                found[count] = part[i]
+                count += low < part[i] <= high
+    return found[:count]
 
 
 @njit
@@ -124,31 +129,29 @@ def _cut(values, bound):
 
 @njit
 def _row(logits, uniform, scale, p):
-    top, values, total = largest(logits), np.empty(logits.shape[0], np.float32), 0.0
-    for start in range(0, logits.shape[0], BLOCK):
-        total += weights(logits[start : start + BLOCK], top, np.float32(scale), values[start : start + BLOCK])
+    # The last block is filled up with weights of 0.
+    values, sums = np.empty(blocks_of(logits) * BLOCK, np.float32), np.empty(blocks_of(logits), np.float32)
+    values[logits.shape[0] :] = 0
+    top, total = largest(logits, 0, len(logits)), 0.0
+    for block in range(len(sums)):
+        first = block * BLOCK
+        total += weights(logits, first, end_of(logits, block), top, np.float32(scale), values[first : first + BLOCK])
     bound = _bound(values, p * total)
-    sums, total = np.empty((logits.shape[0] + BLOCK - 1) // BLOCK, np.float32), 0.0
-    for block in range(sums.shape[0]):
+    total = 0.0
+    for block in range(len(sums)):
         sums[block] = _cut(values[block * BLOCK : (block + 1) * BLOCK], bound)
         total += sums[block]
-    target = uniform * total
-    block = drawn_of(sums, target)
-    for before in range(block):
-        target -= sums[before]
-    return block * BLOCK + drawn_of(values[block * BLOCK : (block + 1) * BLOCK], target)
+    block, target = drawn_of(sums, uniform * total)
+    return block * BLOCK + drawn_of(values[block * BLOCK : (block + 1) * BLOCK], target)[0]
 
 
-_SIGNATURE = "(float32[:, ::1], float32[::1], float64, float64, int32[::1])"
-
-
-@njit(_SIGNATURE, cache=True)
+@njit(signatures_of("float64"), cache=True)
 def _serial(logits, uniform, scale, p, tokens):
     for row in range(logits.shape[0]):
         tokens[row] = _row(logits[row], uniform[row], scale, p)
 
 
-@njit(_SIGNATURE, parallel=True, cache=True)
+@njit(signatures_of("float64"), parallel=True, cache=True)
 def _parallel(logits, uniform, scale, p, tokens):
     for row in prange(logits.shape[0]):
         tokens[row] = _row(logits[row], uniform[row], scale, p)

@@ -13,8 +13,8 @@ def inputs(rng, dtype, batch, vocab_size, p):
 
 
 def work(itemsize, batch, vocab_size, p):
-    """Each logit is scaled, compared, exponentiated and added."""
-    return Work(flops=4 * batch * vocab_size, bytes=itemsize * batch * vocab_size + 8 * batch)
+    """As in softmax 20 operations a logit, always in float32; two more compare with a bound, and add, what is drawn."""
+    return Work(22 * batch * vocab_size, itemsize * batch * vocab_size + 8 * batch, arithmetic="f32")
 
 
 def agrees(tokens, logits, uniform, temperature, p):
@@ -51,4 +51,5 @@ KERNEL = Kernel(
     agrees=agrees,
     edges={"masked": masked},
     magnitudes=MAGNITUDES,
+    dtypes={"numba": ("f32", "bf16")},
 )

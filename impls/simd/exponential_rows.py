@@ -7,8 +7,9 @@ from numba.extending import overload
 
 from ..numba_math import exp
 from .arithmetic import add, horizontal_sum, multiply, subtract
-from .functions import exp_share
-from .row_access import LANES, MINUS_INFINITY, ZERO, largest, read, read_first, write, write_first
+from .functions import exp_share, exp_share_coarse
+from .row_access import LANES, MINUS_INFINITY, ZERO, largest_of, read_first, read_two, write, write_first, write_two
+from .starts import prefetch_to_read, prefetch_to_write, start_of
 from .vectors import splat
 
 # Elements taken at once: 8 KB, so that the second look at them finds them in the first cache.
@@ -27,32 +28,62 @@ def base_of(top):
     return ZERO if top == MINUS_INFINITY else top
 
 
+def share(source, x):
+    """`exp(x)` for x <= 0 as exactly as the dtype of `source` asks for."""
+
+
+@overload(share)
+def _share(source, x):
+    array = source[0] if isinstance(source, types.BaseTuple) else source
+    return (lambda source, x: exp_share(x)) if array.dtype == types.float32 else (lambda source, x: exp_share_coarse(x))
+
+
 @njit
-def exponentials(x, first, last, top, result, to):
-    """`exp(x - top)` of `x[first:last]` to `result` from `to` on; their sum."""
+def _prefetch_two(x, index, result, to):
+    prefetch_to_read(x, index)
+    prefetch_to_read(x, index + LANES)
+    prefetch_to_write(result, to)
+    prefetch_to_write(result, to + LANES)
+
+
+@njit
+def exponentials(x, first, last, top, work, to, result):
+    """`exp(x - top)` of `x[first:last]` to `work` from `to` on; their sum.
+
+    What comes next is fetched meanwhile: the elements behind, and where in `result` these will be written.
+    """
     base, total, index = splat(base_of(top)), splat(ZERO), first
-    while index + LANES <= last:
-        value = exp_share(subtract(read(x, index), base))
-        write(result, to + index - first, value)
+    while index + 2 * LANES <= last:
+        one, other = read_two(x, index)
+        one, other = share(x, subtract(one, base)), share(x, subtract(other, base))
+        write_two(work, to + index - first, one, other)
+        total = add(total, add(one, other))
+        _prefetch_two(x, index + CHUNK, result, index)
+        index += 2 * LANES
+    while index < last:
+        count = min(LANES, last - index)
+        value = share(x, subtract(read_first(x, index, count, MINUS_INFINITY), base))
+        write_first(work, to + index - first, value, count)
         total = add(total, value)
-        index += LANES
-    if index < last:
-        value = exp_share(subtract(read_first(x, index, last - index, MINUS_INFINITY), base))
-        write_first(result, to + index - first, value, last - index)
-        total = add(total, value)
+        index += count
     return horizontal_sum(total)
 
 
 @njit
 def sum_of_exponentials(x, first, last):
     """`(top, sum(exp(x - top)))` of `x[first:last]`."""
-    top = largest(x, first, last)
+    top = largest_of(x, first, last)
     base, total, index = splat(base_of(top)), splat(ZERO), first
-    while index + LANES <= last:
-        total = add(total, exp_share(subtract(read(x, index), base)))
-        index += LANES
-    if index < last:
-        total = add(total, exp_share(subtract(read_first(x, index, last - index, MINUS_INFINITY), base)))
+    while index + 2 * LANES <= last:
+        one, other = read_two(x, index)
+        total = add(total, add(share(x, subtract(one, base)), share(x, subtract(other, base))))
+        prefetch_to_read(x, index + CHUNK)
+        prefetch_to_read(x, index + CHUNK + LANES)
+        index += 2 * LANES
+    while index < last:
+        count = min(LANES, last - index)
+        total = add(total, share(x, subtract(read_first(x, index, count, MINUS_INFINITY), base)))
+        index += count
     return top, horizontal_sum(total)
 
 
@@ -60,12 +91,14 @@ def sum_of_exponentials(x, first, last):
 def scale_by(factor, source, first, last, result, to):
     """`source[first:last] * factor` to `result` from `to` on."""
     factors, index = splat(factor), first
-    while index + LANES <= last:
-        write(result, to + index - first, multiply(read(source, index), factors))
-        index += LANES
-    if index < last:
-        left = multiply(read_first(source, index, last - index, ZERO), factors)
-        write_first(result, to + index - first, left, last - index)
+    while index + 2 * LANES <= last:
+        one, other = read_two(source, index)
+        write_two(result, to + index - first, multiply(one, factors), multiply(other, factors))
+        index += 2 * LANES
+    while index < last:
+        count = min(LANES, last - index)
+        write_first(result, to + index - first, multiply(read_first(source, index, count, ZERO), factors), count)
+        index += count
 
 
 @njit
@@ -103,7 +136,16 @@ def source_of(given, row, columns):
 
 @overload(source_of)
 def _source_of(given, row, columns):
-    return (lambda given, row, columns: given) if isinstance(given, types.Array) else None
+    return (lambda given, row, columns: given) if isinstance(given, types.CPointer) else None
+
+
+def seen_of(source, first, last):
+    """An end of `source[first:last]` behind which all is -inf."""
+
+
+@overload(seen_of)
+def _seen_of(source, first, last):
+    return (lambda source, first, last: last) if isinstance(source, types.CPointer) else None
 
 
 @njit
@@ -118,37 +160,57 @@ def softmax_rows(given, columns, first, last, blank, result):
     """The softmax of the rows from `first` to `last`; where one is masked whole, `blank`, NaN or 0, all over it."""
     together, parts = max(1, CHUNK // columns), chunks(columns)
     work, most = aligned_floats(max(CHUNK, columns)), max(together, parts)
-    tops, totals = np.empty(most, np.float32), np.empty(most, np.float32)
+    tops, totals, ends = np.empty(most, np.float32), np.empty(most, np.float32), np.empty(most, np.int64)
     if parts > 1:
         for row in range(first, last):
-            _long_row(source_of(given, row, columns), row * columns, columns, work, tops, totals, blank, result)
+            source = source_of(given, row, columns)
+            _long_row(source, row * columns, columns, work, tops, totals, blank, result)
         return
     for row in range(first, last, together):
-        _short_rows(given, columns, row, min(row + together, last), work, tops, totals, blank, result)
+        _short_rows(given, columns, row, min(row + together, last), work, tops, totals, ends, blank, result)
+
+
+@njit
+def _fill(value, first, last, result):
+    values, index = splat(value), first
+    while index + LANES <= last:
+        write(result, index, values)
+        index += LANES
+    if index < last:
+        write_first(result, index, values, last - index)
 
 
 @njit(error_model="numpy")
-def _short_rows(given, columns, first, last, work, tops, totals, blank, result):
+def _short_rows(given, columns, first, last, space, tops, totals, ends, blank, result):
+    work = start_of(space)
     # Step by step for all of them: each step of one row waits for the one before, but not for another row's.
     for row in range(first, last):
         start, source = row * columns, source_of(given, row, columns)
-        tops[row - first] = largest(source, start, start + columns)
+        ends[row - first] = seen_of(source, start, start + columns)
+        tops[row - first] = largest_of(source, start, ends[row - first])
     for row in range(first, last):
         start, source, to = row * columns, source_of(given, row, columns), (row - first) * columns
-        totals[row - first] = exponentials(source, start, start + columns, tops[row - first], work, to)
+        totals[row - first] = exponentials(source, start, ends[row - first], tops[row - first], work, to, result)
+        for index in range(ends[row - first], start + columns, 2 * LANES):
+            _prefetch_two(source, index + CHUNK, result, index)
     for row in range(first, last):
-        total, to = totals[row - first], (row - first) * columns
+        start, end, total = row * columns, ends[row - first], totals[row - first]
         factor = blank if total == 0 else np.float32(1) / total
-        scale_by(factor, work, to, to + columns, result, row * columns)
+        scale_by(factor, work, (row - first) * columns, (row - first) * columns + end - start, result, start)
+        _fill(factor * ZERO, end, start + columns, result)
 
 
 @njit(error_model="numpy")
-def _long_row(source, start, columns, work, tops, totals, blank, result):
-    for part in range(chunks(columns)):
-        begin, end = part * CHUNK, min((part + 1) * CHUNK, columns)
-        tops[part] = largest(source, start + begin, start + end)
-        totals[part] = exponentials(source, start + begin, start + end, tops[part], work, begin)
-    factors_of(tops, totals, chunks(columns), blank)
-    for part in range(chunks(columns)):
-        begin, end = part * CHUNK, min((part + 1) * CHUNK, columns)
+def _long_row(source, start, columns, space, tops, totals, blank, result):
+    work = start_of(space)
+    seen = seen_of(source, start, start + columns) - start
+    parts = chunks(seen)
+    for part in range(parts):
+        begin, end = part * CHUNK, min((part + 1) * CHUNK, seen)
+        tops[part] = largest_of(source, start + begin, start + end)
+        totals[part] = exponentials(source, start + begin, start + end, tops[part], work, begin, result)
+    factors_of(tops, totals, parts, blank)
+    for part in range(parts):
+        begin, end = part * CHUNK, min((part + 1) * CHUNK, seen)
         scale_by(tops[part], work, begin, end, result, start + begin)
+    _fill((tops[0] if parts else blank) * ZERO, start + seen, start + columns, result)

@@ -1,10 +1,10 @@
-"""Sums over a row in explicit vectors, from which norms are made."""
+"""Sums over a row in explicit vectors, from which norms are made. Rows are given by their start (`start_of`)."""
 
 import numpy as np
 from numba import njit
 
 from .arithmetic import add, fma, subtract
-from .row_access import LANES, ZERO, read, read_first, sum_of_four
+from .row_access import LANES, ZERO, read_first, read_two, sum_of_four
 from .vectors import splat
 
 
@@ -15,20 +15,20 @@ def total(x, first, last):
     index = first
     # Four sums at a time, since each addition waits for the one before it.
     while index + 4 * LANES <= last:
-        a, b = add(a, read(x, index)), add(b, read(x, index + LANES))
-        c, d = add(c, read(x, index + 2 * LANES)), add(d, read(x, index + 3 * LANES))
+        one, two = read_two(x, index)
+        three, four = read_two(x, index + 2 * LANES)
+        a, b, c, d = add(a, one), add(b, two), add(c, three), add(d, four)
         index += 4 * LANES
-    while index + LANES <= last:
-        a = add(a, read(x, index))
-        index += LANES
-    if index < last:
-        a = add(a, read_first(x, index, last - index, ZERO))
+    while index < last:
+        count = min(LANES, last - index)
+        a = add(a, read_first(x, index, count, ZERO))
+        index += count
     return sum_of_four(a, b, c, d)
 
 
 @njit
-def _squared(x, index, centre, so_far):
-    difference = subtract(read(x, index), centre)
+def _squared(value, centre, so_far):
+    difference = subtract(value, centre)
     return fma(difference, difference, so_far)
 
 
@@ -39,15 +39,15 @@ def sum_of_squares(x, first, last, centre):
     a = b = c = d = splat(ZERO)
     index = first
     while index + 4 * LANES <= last:
-        a, b = _squared(x, index, centres, a), _squared(x, index + LANES, centres, b)
-        c, d = _squared(x, index + 2 * LANES, centres, c), _squared(x, index + 3 * LANES, centres, d)
+        one, two = read_two(x, index)
+        three, four = read_two(x, index + 2 * LANES)
+        a, b = _squared(one, centres, a), _squared(two, centres, b)
+        c, d = _squared(three, centres, c), _squared(four, centres, d)
         index += 4 * LANES
-    while index + LANES <= last:
-        a = _squared(x, index, centres, a)
-        index += LANES
-    if index < last:
-        difference = subtract(read_first(x, index, last - index, centre), centres)
-        a = fma(difference, difference, a)
+    while index < last:
+        count = min(LANES, last - index)
+        a = _squared(read_first(x, index, count, centre), centres, a)
+        index += count
     return sum_of_four(a, b, c, d)
 
 

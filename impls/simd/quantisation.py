@@ -7,7 +7,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ..quantisation import SMALLEST, STEP
-from .arithmetic import float_bits, multiply, rounded, to_int, to_int8
+from .arithmetic import divide, float_bits, multiply, rounded, to_int, to_int8
 from .vectors import (
     F32,
     I32,
@@ -51,6 +51,87 @@ def largest_as_float(typing, bits):
         return builder.bitcast(found, ir.FloatType())
 
     return types.float32(bits), generate
+
+
+@intrinsic
+def largest_of_four(typing, a, b, c, d):
+    """The largest lane of each vector in four lanes of one, as the float32 of these bits."""
+    expect((a, b, c, d) == (I32,) * 4, "largest_of_four", a, b, c, d)
+
+    def generate(context, builder, signature, values):
+        def folded(one, other, width):
+            """The halves of each `width` lanes set one above the other: those of `one`, then those of `other`."""
+            firsts = [lane for lane in range(2 * LANES) if lane % width < width // 2]
+            lower, upper = (_lanes_of(builder, one, other, [lane + k for lane in firsts]) for k in (0, width // 2))
+            return builder.select(builder.icmp_signed(">", lower, upper), lower, upper)
+
+        a, b, c, d = values
+        four = folded(folded(a, b, 16), folded(c, d, 16), 8)
+        for distance in (2, 1):
+            other = _lanes_of(builder, four, four, [lane ^ distance for lane in range(LANES)])
+            four = builder.select(builder.icmp_signed(">", four, other), four, other)
+        return builder.bitcast(four, llvm_type(F32))
+
+    return F32(a, b, c, d), generate
+
+
+def _lanes_of(builder, one, other, lanes):
+    return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+
+
+def _quarter(name, number):
+    """An operation that puts the first of a quarter's four lanes into all."""
+
+    def operation(typing, vector):
+        expect(vector == F32, name, vector)
+
+        def generate(context, builder, signature, values):
+            return _lanes_of(builder, values[0], values[0], [4 * number] * LANES)
+
+        return F32(vector), generate
+
+    operation.__name__ = name
+    return intrinsic(operation)
+
+
+_first, _second, _third, _fourth = (_quarter(f"quarter_{number}", number) for number in range(4))
+
+
+@intrinsic
+def _zero_where_small(typing, vector, size):
+    """`vector`, but 0 where `size` is below SMALLEST."""
+    expect((vector, size) == (F32, F32), "zero_where_small", vector, size)
+
+    def generate(context, builder, signature, values):
+        small = builder.fcmp_ordered("<", values[1], constant(llvm_type(F32), float(SMALLEST)))
+        return builder.select(small, constant(llvm_type(F32), 0.0), values[0])
+
+    return F32(vector, size), generate
+
+
+@intrinsic
+def _store_quarters(typing, array, index, vector):
+    """The first lane of each quarter to four elements from `index` on."""
+    expect(is_array(array, types.float32) and vector == F32, "store_quarters", array, index, vector)
+
+    def generate(context, builder, signature, values):
+        pointer = element_pointer(context, builder, signature.args[0], values[0], signature.args[1], values[1])
+        four = _lanes_of(builder, values[2], values[2], [0, 4, 8, 12])
+        builder.store(four, builder.bitcast(pointer, four.type.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, index, vector), generate
+
+
+@intrinsic
+def _nearest(typing, vector):
+    """The nearest int32 of each, halves to even; of what is out of range, or NaN, nothing is promised."""
+    expect(vector == F32, "nearest", vector)
+
+    def generate(context, builder, signature, values):
+        return called(builder, "llvm.lrint.v16i32.v16f32", llvm_type(I32), values)
+
+    return I32(vector), generate
 
 
 @intrinsic
@@ -106,6 +187,37 @@ def quantised_group(x, start, count, result, target):
         numbers = rounded(multiply(load_first(x, start + end, rest), factor))
         store_first(result, target + end, to_int8(to_int(numbers)), rest)
     return scale
+
+
+@njit(forceinline=True)
+def _magnitudes(x, start):
+    """The larger of each two magnitudes, 16 elements apart, of 32."""
+    first = larger_magnitude(splat(np.int32(0)), float_bits(load(x, start)))
+    return larger_magnitude(first, float_bits(load(x, start + LANES)))
+
+
+@njit(forceinline=True)
+def _store_bytes(x, start, factor, result):
+    store(result, start, to_int8(_nearest(multiply(load(x, start), factor))))
+    store(result, start + LANES, to_int8(_nearest(multiply(load(x, start + LANES), factor))))
+
+
+@njit(error_model="numpy", forceinline=True)
+def quantised_four_groups(x, start, result, scales, group):
+    """As `quantised_group` of four times 32, the scales to `scales` from `group` on.
+
+    The four share the steps from the largest magnitude to the factor, which are most of what one takes alone.
+    """
+    a, b = _magnitudes(x, start), _magnitudes(x, start + 2 * LANES)
+    c, d = _magnitudes(x, start + 4 * LANES), _magnitudes(x, start + 6 * LANES)
+    largest = largest_of_four(a, b, c, d)
+    scale = multiply(largest, splat(STEP))
+    inverse = _zero_where_small(divide(splat(np.float32(1)), scale), largest)
+    _store_quarters(scales, group, _zero_where_small(scale, largest))
+    _store_bytes(x, start, _first(inverse), result)
+    _store_bytes(x, start + 2 * LANES, _second(inverse), result)
+    _store_bytes(x, start + 4 * LANES, _third(inverse), result)
+    _store_bytes(x, start + 6 * LANES, _fourth(inverse), result)
 
 
 @njit(forceinline=True)

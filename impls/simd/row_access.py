@@ -1,36 +1,32 @@
 """Rows of float32 or bf16 as explicit float32 vectors: reading, writing, the vector that a row ends in, and sums.
 
 Numba has no type for bf16: such an array comes as its bits, uint16 (`as_rows`). An index counts elements from the
-array's start, and nothing is checked.
+array's start, and nothing is checked. In place of an array stands its start (`starts`) where a row takes many calls.
 """
 
-import numpy as np
-from llvmlite import ir
-from numba import njit
-from numba.core import cgutils, types
-from numba.extending import intrinsic, overload
+import math
 
-from .arithmetic import add, horizontal_maximum, horizontal_sum, maximum, to_bf16
-from .vectors import (
-    F32,
-    constant,
-    element_pointer,
-    expect,
-    is_array,
-    llvm_type,
-    load,
-    load_bf16,
-    splat,
-    store,
-    store_first,
-)
+import numpy as np
+from numba import njit
+from numba.core import types
+from numba.extending import overload
+
+from .arithmetic import add, first_of_pairs, horizontal_maximum, horizontal_sum, maximum, second_of_pairs
+from .narrowing import narrowed, paired
+from .starts import is_start, load_at, load_first, load_pairs_at, start_of, store_at, store_first_at
+from .vectors import load, load_bf16, splat, store, store_first
 
 LANES = 16
-# Elements from which on two threads are done sooner than one: where each is taken to an exponential, at 0.3 ns (one
-# thread, measured in the cache), and where all are only moved, added and scaled, at 0.1 ns. So many take one thread
-# 5 to 7 us, and a parallel region costs 1 to 3 us, 0.8 of it OpenMP's.
+# Elements from which on two threads are done sooner than one: where each is taken to an exponential, at 0.15 to 0.25 ns
+# (one thread, measured in the cache), and where all are only moved, added and scaled, at 0.1 ns. So many take one
+# thread 3 to 6 us, and a parallel region costs 1 to 3 us, 0.8 of it OpenMP's.
 PARALLEL_FROM, LIGHT_PARALLEL_FROM = 16384, 65536
+# Bytes from which on a result is aligned.
+ALIGNED_FROM = 1 << 18
 ZERO, MINUS_INFINITY, NAN = np.float32(0), np.float32(-np.inf), np.float32(np.nan)
+
+
+_BITS = np.dtype(np.uint16)
 
 
 def as_rows(x):
@@ -41,12 +37,30 @@ def as_rows(x):
 def as_bits(x):
     """`x` C-contiguous, of float32 or of a bf16's bits."""
     x = np.ascontiguousarray(x)
-    return x if x.dtype == np.float32 else x.view(np.uint16)
+    return x if x.itemsize == 4 else x.view(_BITS)
 
 
 def signatures(pattern):
     """The Numba signatures of `pattern` for either dtype, which stands in it as `real`."""
     return [pattern.replace("real", name) for name in ("float32", "uint16")]
+
+
+def empty_like(x):
+    """As `np.empty(x.shape, x.dtype)`, a large one aligned."""
+    return np.empty(x.shape, x.dtype) if x.nbytes < ALIGNED_FROM else aligned_empty(x.shape, x.dtype)
+
+
+def aligned_empty(shape, dtype):
+    """As `np.empty`; a large one begins on a cache line.
+
+    A vector store that goes to two lines, neither of them in a near cache, takes twice as long (measured: 8 MB of
+    masked softmax in 0.7 instead of 1.6 ms). Finding the place takes 1 us, which only large results save.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < ALIGNED_FROM:
+        return np.empty(shape, dtype)
+    memory = np.empty(size + 64, np.uint8)
+    return memory[-memory.ctypes.data % 64 :][:size].view(dtype).reshape(shape)
 
 
 @njit
@@ -73,6 +87,8 @@ def write_first(array, index, vector, count):
 
 @overload(read)
 def _read(array, index):
+    if is_start(array):
+        return lambda array, index: load_at(array, index)
     if isinstance(array, types.Array):
         return {types.float32: lambda array, index: load(array, index)}.get(
             array.dtype, lambda array, index: load_bf16(array, index)
@@ -80,25 +96,70 @@ def _read(array, index):
     return None
 
 
+def read_two(array, index):
+    """32 elements from `index` on as two vectors of float32, in an order that `write_two` keeps.
+
+    Of bf16 those at even places, then those at odd ones: pairs are taken apart at half of what widening halves takes.
+    """
+
+
+def write_two(array, index, one, other):
+    """Two vectors as `read_two` gives them, to `array` from `index` on, rounded to its dtype."""
+
+
+@overload(read_two)
+def _read_two(array, index):
+    if not is_start(array):
+        return None
+    if array.dtype == types.float32:
+        return lambda array, index: (read(array, index), read(array, index + LANES))
+
+    def pairs(array, index):
+        both = load_pairs_at(array, index)
+        return first_of_pairs(both), second_of_pairs(both)
+
+    return pairs
+
+
+@overload(write_two)
+def _write_two(array, index, one, other):
+    if array.dtype == types.float32:
+
+        def halves(array, index, one, other):
+            write(array, index, one)
+            write(array, index + LANES, other)
+
+        return halves
+    return lambda array, index, one, other: store_at(array, index, paired(one, other))
+
+
 @overload(read_first)
 def _read_first(array, index, count, other):
-    if isinstance(array, types.Array):
-        return lambda array, index, count, other: _load_first(array, index, count, other)
+    if isinstance(array, types.Array) or is_start(array):
+        return lambda array, index, count, other: load_first(array, index, count, other)
     return None
 
 
 @overload(write)
 def _write(array, index, vector):
+    if is_start(array):
+        if array.dtype == types.float32:
+            return lambda array, index, vector: store_at(array, index, vector)
+        return lambda array, index, vector: store_at(array, index, narrowed(vector))
     if array.dtype == types.float32:
         return lambda array, index, vector: store(array, index, vector)
-    return lambda array, index, vector: store(array, index, to_bf16(vector))
+    return lambda array, index, vector: store(array, index, narrowed(vector))
 
 
 @overload(write_first)
 def _write_first(array, index, vector, count):
+    if is_start(array):
+        if array.dtype == types.float32:
+            return lambda array, index, vector, count: store_first_at(array, index, vector, count)
+        return lambda array, index, vector, count: store_first_at(array, index, narrowed(vector), count)
     if array.dtype == types.float32:
         return lambda array, index, vector, count: store_first(array, index, vector, count)
-    return lambda array, index, vector, count: store_first(array, index, to_bf16(vector), count)
+    return lambda array, index, vector, count: store_first(array, index, narrowed(vector), count)
 
 
 def widened(value):
@@ -112,45 +173,28 @@ def _widened(value):
     return lambda value: np.uint32(np.uint32(value) << np.uint32(16)).view(np.float32)
 
 
-@intrinsic
-def _load_first(typing, array, index, count, other):
-    given = array, index, count, other
-    expect(is_array(array, types.float32, types.uint16) and other == types.float32, "read_first", *given)
-
-    def generate(context, builder, signature, values):
-        pointer = element_pointer(context, builder, signature.args[0], values[0], signature.args[1], values[1])
-        vector = cgutils.alloca_once(builder, llvm_type(F32))
-        lanes = constant(llvm_type(F32), 0.0)
-        for lane in range(LANES):
-            lanes = builder.insert_element(lanes, values[3], ir.Constant(ir.IntType(32), lane))
-        builder.store(lanes, vector)
-        with cgutils.for_range(builder, context.cast(builder, values[2], signature.args[2], types.intp)) as loop:
-            value = builder.load(builder.gep(pointer, [loop.index]))
-            if array.dtype == types.uint16:
-                bits = builder.shl(builder.zext(value, ir.IntType(32)), ir.Constant(ir.IntType(32), 16))
-                value = builder.bitcast(bits, ir.FloatType())
-            lane = builder.trunc(loop.index, ir.IntType(32))
-            builder.store(builder.insert_element(builder.load(vector), value, lane), vector)
-        return builder.load(vector)
-
-    return F32(*given), generate
-
-
 @njit
 def largest(array, first, last):
     """The largest of `array[first:last]`, -inf if there is none; a NaN is passed over."""
+    return largest_of(start_of(array), first, last)
+
+
+@njit
+def largest_of(source, first, last):
+    """As `largest`, of what has been given by its start."""
     a = b = c = d = splat(MINUS_INFINITY)
     index = first
     # Four maxima at a time, since each waits for the one before it.
     while index + 4 * LANES <= last:
-        a, b = maximum(read(array, index), a), maximum(read(array, index + LANES), b)
-        c, d = maximum(read(array, index + 2 * LANES), c), maximum(read(array, index + 3 * LANES), d)
+        one, two = read_two(source, index)
+        three, four = read_two(source, index + 2 * LANES)
+        a, b, c, d = maximum(one, a), maximum(two, b), maximum(three, c), maximum(four, d)
         index += 4 * LANES
     while index + LANES <= last:
-        a = maximum(read(array, index), a)
+        a = maximum(read(source, index), a)
         index += LANES
     if index < last:
-        a = maximum(read_first(array, index, last - index, MINUS_INFINITY), a)
+        a = maximum(read_first(source, index, last - index, MINUS_INFINITY), a)
     return horizontal_maximum(maximum(maximum(a, b), maximum(c, d)))
 
 

@@ -94,7 +94,8 @@ class Team:
     """`threads` threads, the caller's among them, that run steps of one compiled function on the same arguments.
 
     lead: `(words, *arguments, *given to step)`, meets, works as rank 0, meets.
-    reside: `(words, rank, *arguments)`, does its part while `next_step`. Both njit with `nogil=True`.
+    reside: `(words, rank, *arguments)`, does its part while `next_step`. Both njit with `nogil=True`. One function may
+    be both, and so be compiled once: it gets rank 0 as the leader.
     threads: Numba's number by default. One thread works as well, and waits for nobody.
 
     A team whose step raised is dissolved: its threads are out of step. Not to be called from several threads at once.
@@ -110,6 +111,7 @@ class Team:
                 raise ValueError(f"{name}: {function.__name__} is compiled without nogil=True")
         self.threads = threads
         self._lead, self._arguments = lead, tuple(arguments)
+        self._led = (0, *self._arguments) if lead is reside else self._arguments
         self._words = np.zeros(_WORDS, np.int64)
         self._words[_THREADS] = threads
         self._errors: list[BaseException] = []
@@ -134,7 +136,7 @@ class Team:
         if state := self._words[_STATE]:
             raise RuntimeError(f"the team cannot take a step: {_STATES[int(state)]}; make a new one") from self._cause()
         try:
-            return self._lead(self._words, *self._arguments, *given)
+            return self._lead(self._words, *self._led, *given)
         except BaseException:
             failed_before = self._words[_STATE] == _FAILED
             self._words[_STATE] = _FAILED

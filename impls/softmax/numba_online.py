@@ -7,7 +7,8 @@ from jaxtyping import Float
 from numba import njit, prange
 
 from ..simd.exponential_rows import CHUNK, chunks, exponentials, factors_of, scale_by, softmax_rows
-from ..simd.row_access import NAN, PARALLEL_FROM, as_rows, largest, rows_together, signatures
+from ..simd.row_access import NAN, PARALLEL_FROM, as_rows, empty_like, largest_of, rows_together, signatures
+from ..simd.starts import start_of
 
 # One row takes two parallel regions.
 SPLIT_FROM = 65536
@@ -16,7 +17,7 @@ SPLIT_FROM = 65536
 def softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
     """`exp(x) / sum(exp(x))` over the last axis; float32 within."""
     rows = as_rows(x)
-    result = np.empty(x.shape, x.dtype)
+    result = empty_like(x)
     if len(rows) > 1 and rows.size >= PARALLEL_FROM:
         _parallel(rows, as_rows(result))
     elif len(rows) == 1 and rows.size >= SPLIT_FROM:
@@ -31,14 +32,15 @@ _SIGNATURES = signatures("(real[:, ::1], real[:, ::1])")
 
 @njit(_SIGNATURES, cache=True)
 def _serial(x, result):
-    softmax_rows(x, x.shape[1], 0, x.shape[0], NAN, result)
+    softmax_rows(start_of(x), x.shape[1], 0, x.shape[0], NAN, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(x, result):
     rows, together = x.shape[0], rows_together(x.shape[1])
     for block in prange((rows + together - 1) // together):
-        softmax_rows(x, x.shape[1], block * together, min((block + 1) * together, rows), NAN, result)
+        last = min((block + 1) * together, rows)
+        softmax_rows(start_of(x), x.shape[1], block * together, last, NAN, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
@@ -47,9 +49,10 @@ def _split(x, result):
     work, tops, totals = np.empty(columns, np.float32), np.empty(parts, np.float32), np.empty(parts, np.float32)
     for part in prange(parts):
         begin, end = part * CHUNK, min((part + 1) * CHUNK, columns)
-        tops[part] = largest(x, begin, end)
-        totals[part] = exponentials(x, begin, end, tops[part], work, begin)
+        source, target = start_of(x), start_of(result)
+        tops[part] = largest_of(source, begin, end)
+        totals[part] = exponentials(source, begin, end, tops[part], start_of(work), begin, target)
     factors_of(tops, totals, parts, NAN)
     for part in prange(parts):
         begin, end = part * CHUNK, min((part + 1) * CHUNK, columns)
-        scale_by(tops[part], work, begin, end, result, begin)
+        scale_by(tops[part], start_of(work), begin, end, start_of(result), begin)

@@ -6,6 +6,7 @@ from jaxtyping import BFloat16, Float32
 from numba import njit, prange
 
 from ..simd.arithmetic import to_bf16 as to_bf16_bits
+from ..simd.row_access import aligned_empty
 from ..simd.vectors import load, load_first, store, store_first
 
 LANES = 16
@@ -17,8 +18,9 @@ PARALLEL_FROM = 32768
 def to_bf16(x: Float32[np.ndarray, "*shape"]) -> BFloat16[np.ndarray, "*shape"]:
     """The bfloat16 nearest to each float32, halves to even."""
     flat = np.ascontiguousarray(x).reshape(-1)
-    result = np.empty(x.shape, ml_dtypes.bfloat16)
-    (_parallel if flat.size >= PARALLEL_FROM else _serial)(flat, result.reshape(-1).view(np.uint16))
+    large = flat.size >= PARALLEL_FROM
+    result = (aligned_empty if large else np.empty)(x.shape, ml_dtypes.bfloat16)
+    (_parallel if large else _serial)(flat, result.reshape(-1).view(np.uint16))
     return result
 
 
