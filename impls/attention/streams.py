@@ -14,8 +14,9 @@ from ..simd.row_access import as_bits, read, read_first, signatures, write, writ
 from ..simd.rows import rows_of
 from ..simd.tiles import fma_along, fma_strided, lane_sums, store_tile
 from ..simd.vectors import load, splat, store
+from .grouped_streams import attend_groups, fits
 from .packing import LANES, aligned_empty, padded
-from .tiles import LOG2_E, LOWEST, exp2
+from .softmax import LOG2_E, LOWEST, exp2
 
 
 @njit
@@ -130,8 +131,11 @@ def mix(values, base, stride, count, weights, at, room, queries_here, group, hea
 PARALLEL_FROM = 100_000
 
 
-def attend(q, k_cache, v_cache, length, window):
-    """The last `window` of `length` positions, position p in slot p % context; ValueError if they cannot be there."""
+def attend(q, k_cache, v_cache, length, window, pairs=False):
+    """The last `window` of `length` positions, position p in slot p % context; ValueError if they cannot be there.
+
+    With `pairs`, bfloat16 is multiplied by pairs where heads share keys, and else in float32.
+    """
     (batch, heads, head_dim), (_, context, kv_heads, _) = q.shape, k_cache.shape
     if k_cache.shape != v_cache.shape or k_cache.shape != (batch, context, kv_heads, head_dim) or heads % kv_heads:
         raise ValueError(
@@ -143,29 +147,37 @@ def attend(q, k_cache, v_cache, length, window):
         raise ValueError(f"{count} of {length} positions are to be seen, expected 1 to {context}, the context")
     bits = as_bits(q), as_bits(k_cache), as_bits(v_cache)
     result, first = np.empty_like(bits[0]), (length - count) % context
+    together = (pairs or q.dtype == np.float32) and fits(heads // kv_heads, head_dim)
     threads = get_num_threads() if 2 * batch * count * kv_heads * head_dim >= PARALLEL_FROM else 1
     if threads == 1:
-        _serial(*bits, first, count, result)
+        _serial(*bits, first, count, together, result)
     else:
         # A thread takes neighbouring heads of a text, or all: what it reads is then contiguous, and prefetched.
         parts = min(threads // math.gcd(batch, threads), kv_heads)
-        _parallel(*bits, first, count, parts, result)
+        _parallel(*bits, first, count, together, parts, result)
     return result.view(q.dtype)
 
 
 _QUERY, _CACHE = "real[:, :, ::1]", "real[:, :, :, ::1]"
+_GIVEN = f"{_QUERY}, {_CACHE}, {_CACHE}, int64, int64, boolean"
 
 
-@njit(signatures(f"({_QUERY}, {_CACHE}, {_CACHE}, int64, int64, {_QUERY})"), cache=True)
-def _serial(q, k_cache, v_cache, first, count, result):
+@njit(signatures(f"({_GIVEN}, {_QUERY})"), cache=True)
+def _serial(q, k_cache, v_cache, first, count, together, result):
     for batch in range(q.shape[0]):
-        attend_heads(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, result)
+        if together:
+            attend_groups(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, result)
+        else:
+            attend_heads(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, result)
 
 
-@njit(signatures(f"({_QUERY}, {_CACHE}, {_CACHE}, int64, int64, int64, {_QUERY})"), parallel=True, cache=True)
-def _parallel(q, k_cache, v_cache, first, count, parts, result):
+@njit(signatures(f"({_GIVEN}, int64, {_QUERY})"), parallel=True, cache=True)
+def _parallel(q, k_cache, v_cache, first, count, together, parts, result):
     kv_heads = k_cache.shape[2]
     for item in prange(q.shape[0] * parts):
         batch, part = item // parts, item % parts
         first_head, last_head = part * kv_heads // parts, (part + 1) * kv_heads // parts
-        attend_heads(q, k_cache, v_cache, batch, first_head, last_head, first, count, result)
+        if together:
+            attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, count, result)
+        else:
+            attend_heads(q, k_cache, v_cache, batch, first_head, last_head, first, count, result)

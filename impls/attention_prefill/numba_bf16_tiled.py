@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from ..attention.tiles_bf16 import attend
+from ..attention.tiles import attend
 
 
 def attention_prefill(

@@ -1,10 +1,10 @@
-"""Attention by tiles in explicit vectors, then a product with packed weights; the residual is added in place."""
+"""Attention by tiles in explicit vectors, then a product with packed weights; the residual is added on the way."""
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from ..attention_prefill.numba_tiled import attention_prefill
-from ..packed.linear import pack, packed_product
+from ..attention.projected import attended_residual
+from ..packed.linear import pack
 
 prepare = pack
 
@@ -18,7 +18,4 @@ def attention_residual(
     shape: tuple[int, int],
 ) -> Float[np.ndarray, "batch seq dim"]:
     """`residual + attention(q, k, v) w_output'`."""
-    mixed = attention_prefill(q, k, v)
-    result = packed_product(mixed.reshape(*mixed.shape[:2], -1), packed, shape)
-    result += residual
-    return result
+    return attended_residual(residual, q, k, v, packed, shape)
