@@ -9,8 +9,8 @@ from .row_access import (
     LANES,
     PARALLEL_FROM,
     ZERO,
-    as_bits,
     empty_like,
+    flat_bits,
     read_first,
     read_two,
     signatures,
@@ -27,7 +27,7 @@ BLOCK = 4096
 def activated(kind, x):
     """A new array of the dtype of x, float32 or bfloat16, with SILU, GELU_TANH or GELU_ERF of each element."""
     result = empty_like(x)
-    (_parallel if x.size >= PARALLEL_FROM else _serial)(kind, as_bits(x).reshape(-1), as_bits(result).reshape(-1))
+    (_parallel if x.size >= PARALLEL_FROM else _serial)(kind, flat_bits(x), flat_bits(result))
     return result
 
 
