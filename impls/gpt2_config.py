@@ -28,6 +28,10 @@ class GPT2Config:
             raise ValueError(f"norm_eps is {self.norm_eps}, expected a finite number, at least 0")
 
     @property
+    def tied(self) -> bool:
+        return True
+
+    @property
     def head_dim(self) -> int:
         return self.dim // self.heads
 

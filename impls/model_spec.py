@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kernelgate.kernel import Kernel, Work
+from kernelgate.kernel import Extrapolated, Kernel, Work
 
+from .checkpoints import read
 from .config import random_parameters
 from .generation import generate
 from .vocabulary import Vocabulary, default_prompt, default_vocabulary
@@ -15,6 +16,7 @@ from .vocabulary import Vocabulary, default_prompt, default_vocabulary
 # Longer contexts are cut, since the cache has its full length; shorter ones are stretched where a case needs it.
 LONGEST_CONTEXT = 1024
 TEXT = "prompt.txt"
+FORMATS = ("f32", "bf16", "int8", "int4")
 
 
 @dataclass
@@ -26,6 +28,8 @@ class Family:
                behind `position`, when only the last one's logits are wanted.
     models:    configurations by name; `tiny` names those that are proven, small enough to compile again and again.
     dtypes:    as in Kernel.
+    side_by_side: the operations, by model and format of the weights, that `python -m kernelgate peers` times beside
+               llama.cpp and transformers.
     """
 
     load: Callable[..., Any]
@@ -36,6 +40,7 @@ class Family:
     dtypes: Mapping[str, tuple[str, ...]]
     weights: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None
+    side_by_side: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def model_of(self, name, positions):
         """The configuration of a model with a context that holds so many positions."""
@@ -44,11 +49,46 @@ class Family:
 
     def parameters(self, rng, dtype, name, config):
         if name in self.weights:
-            return {key: array.astype(dtype, copy=False) for key, array in self.weights[name].items()}
+            return self.trained(dtype, name, config)
         return random_parameters(config, rng, dtype)
 
+    def trained(self, dtype, name, config):
+        """The parameters of a checkpoint, of learned positions as many as the context has."""
+        weights, shapes = self.weights[name], config.parameter_shapes()
+        for key, array in weights.items():
+            if len(array) < shapes[key][0]:
+                raise ValueError(f"{name} has {len(array)} positions, expected at least {shapes[key][0]} for this case")
+        return {key: array[: shapes[key][0]].astype(dtype, copy=False) for key, array in weights.items()}
+
     def text_ids(self):
-        return (self.vocabulary or default_vocabulary()).encode(default_prompt())
+        return self.encode(default_prompt())
+
+    def encode(self, text):
+        return (self.vocabulary or default_vocabulary()).encode(text)
+
+    def decode(self, ids):
+        """The text of token ids; one that the vocabulary has not, as a model with random weights gives, is unknown."""
+        vocabulary = self.vocabulary or default_vocabulary()
+        return vocabulary.decode(one if one < vocabulary.vocab_size else vocabulary.unk_id for one in ids)
+
+    def use(self, operations, default, checkpoint, vocabulary, given):
+        """Time the model of a checkpoint in place of random weights, and a prompt in its own vocabulary, from `given`.
+
+        Raises ValueError or OSError for a checkpoint that cannot be used, or a vocabulary that is larger than its.
+        """
+        params, config = (None, self.models[default]) if checkpoint is None else read(checkpoint)
+        if type(config) is not type(self.models[default]):
+            raise ValueError(f"{checkpoint}: its sizes are a {type(config).__name__}, not those of a {default}")
+        if vocabulary.vocab_size > config.vocab_size:
+            raise ValueError(
+                f"{given} has {vocabulary.vocab_size} tokens, expected at most {config.vocab_size}, "
+                f"the vocab_size of {checkpoint or default}: give its own with --tokenizer"
+            )
+        self.vocabulary = vocabulary
+        if params is not None:
+            name = checkpoint.name if checkpoint.is_dir() else checkpoint.stem
+            self.models[name], self.weights[name] = config, params
+            operations.update(self.operations(name))
 
     def prompt_length(self, prompt):
         return len(self.text_ids()) if prompt == TEXT else prompt
@@ -102,12 +142,16 @@ class Family:
     def operations(self, model, heavy=(), count=256):
         """The three kernels with their cases for one model, and heavy cases for others."""
         tiny = {"model": self.tiny, "batch": (1, 3)}
+        heavy_prefill = {case: dims for name in heavy for case, dims in prefill_cases(name).items()}
+        heavy_decode = {case: dims for name in heavy for case, dims in decode_cases(name).items()}
+        generate_cases = {f"{model}-b1": {"model": model, "batch": 1, "prompt": TEXT, "count": count}}
         return {
             "prefill": Kernel(
                 inputs=self.prefill_inputs,
                 work=self.prefill_work,
                 cases=prefill_cases(model),
-                heavy={case: dims for name in heavy for case, dims in prefill_cases(name).items()},
+                heavy=heavy_prefill,
+                extrapolated=without_recomputing(prefill_cases(model), heavy_prefill),
                 domain={**tiny, "tokens": (1, 5)},
                 ulps=self.ulps,
                 bind=bind_prefill,
@@ -118,7 +162,10 @@ class Family:
                 inputs=self.decode_inputs,
                 work=self.decode_work,
                 cases=decode_cases(model),
-                heavy={case: dims for name in heavy for case, dims in decode_cases(name).items()},
+                heavy=heavy_decode,
+                extrapolated=without_recomputing(
+                    decode_cases(model), heavy_decode, kept=f"{model}-b1", files=("reference_nocache", "jax_nocache")
+                ),
                 domain={**tiny, "position": (1, 5)},
                 ulps=self.ulps,
                 bind=bind_decode,
@@ -128,13 +175,16 @@ class Family:
             "generate": Kernel(
                 inputs=self.generate_inputs,
                 work=self.generate_work,
-                cases={f"{model}-b1": {"model": model, "batch": 1, "prompt": TEXT, "count": count}},
+                cases=generate_cases,
+                extrapolated=without_recomputing(generate_cases),
                 domain={**tiny, "prompt": (1, 5), "count": (1, 6)},
                 ulps=self.ulps,
                 agrees=self.is_greedy,
                 bind=bind_generate,
                 # Rounded to bfloat16, logits are often equal, and which token is the likeliest means little.
-                dtypes={"*": ("f32",), "numba_bf16": (), "numba_int8": (), "numba_int4": (), "jax_int8": ()},
+                dtypes={"*": ("f32",), "numba_bf16": (), "numba_int8": (), "numba_int4": (), "jax_int8": ()}
+                # Where llama.cpp's logits decide between tokens, they are no float32: its cache and GELU are float16.
+                | dict.fromkeys(("llamacpp", "llamacpp_int8", "llamacpp_int4"), ()),
             ),
         }
 
@@ -145,6 +195,12 @@ def prefill_cases(name):
 
 def decode_cases(name):
     return {f"{name}-b{batch}": {"model": name, "batch": batch, "position": 128} for batch in (1, 32)}
+
+
+def without_recomputing(*cases, kept="", files=("reference_nocache",)):
+    """Leaves those that compute the whole text for each token out of cases, where they would take minutes."""
+    names = {case for some in cases for case in some if case != kept}
+    return {case: Extrapolated(case, 1.0, files) for case in names}
 
 
 def as_held(module, tokens, params, config):

@@ -8,6 +8,8 @@ from typing import TypeVar
 Function = TypeVar("Function", bound=Callable[..., object])
 
 LAYERS, ATTENTION, FEED_FORWARD, HEAD, EMBEDDING = "layers", "attention", "feed-forward", "head", "embedding"
+# Parts of a generation, which only a program that generates whole texts need name.
+PREFILL, STEP, SAMPLING = "prefill", "step", "sampling"
 
 
 def part(name: str) -> Callable[[Function], Function]:

@@ -43,8 +43,11 @@ class ReferenceModel(ABC):
         self.config, self.embedding = config, embedding
 
     @abstractmethod
-    def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
-        """What the layers make of tokens behind a cache; and the cache with them."""
+    def _embed(self, tokens: Int[Array, "batch seq"], cache: Cache) -> Float[Array, "batch seq dim"]: ...
+
+    @abstractmethod
+    def _run_layers(self, x: Float[Array, "batch seq dim"], cache: Cache) -> Float[Array, "batch seq dim"]:
+        """What the layers make of tokens behind a cache, into which they write keys and values."""
 
     @abstractmethod
     def _logits(self, hidden: Float[Array, "... dim"]) -> Float[Array, "... vocab_size"]: ...
@@ -75,6 +78,10 @@ class ReferenceModel(ABC):
         tokens = checked_prompt(tokens, self.config, None)
         hidden, _ = self._run(tokens, self._empty_cache(np.zeros(len(tokens), np.int32)))
         return self._logits(hidden)
+
+    def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
+        hidden = self._run_layers(self._embed(tokens, cache), cache)
+        return hidden, replace(cache, length=cache.length + tokens.shape[1])
 
     def _empty_cache(self, padding: Int[Array, " batch"]) -> Cache:
         config = self.config

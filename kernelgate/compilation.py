@@ -16,13 +16,16 @@ JAX_STAGES = {
     "/jax/core/compile/backend_compile_duration": "compile_s",
 }
 
+JAX_FOUND = "/jax/compilation_cache/cache_retrieval_time_sec"
+
 
 @contextmanager
 def compilation(backend: Backend, facts: dict[str, Any]) -> Iterator[None]:
     """Around a first call: puts its seconds, and those of its stages, into `facts`.
 
     `first_call_s` is all of it; `trace_s`, `lower_s` and `compile_s` come from JAX, `compile_s` also from Numba;
-    `first_run_s` is what is left; `compilations` counts the programs or functions compiled.
+    `first_run_s` is what is left; `compilations` counts the programs or functions compiled, `compilations_found` those
+    of them that JAX had in its cache on disk, if any.
     """
     stages: dict[str, float] = {}
     counts = {"compilations": 0}
@@ -58,6 +61,8 @@ def _jax_stages(stages: dict[str, float], counts: dict[str, int]) -> Iterator[No
         if stage := JAX_STAGES.get(event):
             stages[stage] = stages.get(stage, 0.0) + duration
             counts["compilations"] += stage == "compile_s"
+        elif event == JAX_FOUND:
+            counts["compilations_found"] = counts.get("compilations_found", 0) + 1
 
     _listen()
     _told.append(tell)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from .arrays import LAYOUTS, is_array, laid_out, map_arrays, named_arrays
 from .devices import fetch
-from .kernel import DTYPES, Kernel
+from .kernel import DTYPES, Kernel, backend_of
 from .subject import Subject, first_floating, is_floating, upcast
 
 EDGES: Mapping[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
@@ -135,8 +135,9 @@ def judge(
     with np.errstate(all="ignore"):
         expected = (oracle or subject.oracle)(arguments)
         scale = kernel.scale(expected, *exact) if is_array(expected) else map_arrays(np.abs, expected)
+    allowed = kernel.ulps_of(backend_of(subject.implementation), subject.dtype)
     triples = list(zip(_arrays(result), _arrays(expected), _arrays(scale), strict=True))
-    return max(_error(*triple, DTYPES[subject.dtype], kernel.ulps[subject.dtype]) for triple in triples)
+    return max(_error(*triple, DTYPES[subject.dtype], allowed) for triple in triples)
 
 
 def _arrays(tree: Any) -> list[np.ndarray]:

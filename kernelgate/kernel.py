@@ -86,8 +86,10 @@ BACKENDS: Mapping[str, Backend] = {
     "tokamax": Backend(requires=("tokamax", "jax", "absl"), devices=("cpu", "gpu", "tpu"), arrays="jax", library=True),
     "sentencepiece": Backend(requires=("sentencepiece",), dtypes=("i32",), library=True),
     "tokenizers": Backend(requires=("tokenizers",), dtypes=("i32",), library=True),
-    "torch_transformers": Backend(requires=("torch", "transformers"), arrays="torch", library=True),
-    "llamacpp": Backend(requires=("llama_cpp", "gguf"), dtypes=("f32", "bf16", "int8", "int4"), library=True),
+    "torch_transformers": Backend(requires=("torch", "transformers"), library=True),
+    "llamacpp": Backend(requires=("llama_cpp", "gguf"), library=True),
+    "llamacpp_int8": Backend(requires=("llama_cpp", "gguf"), dtypes=("int8",), library=True),
+    "llamacpp_int4": Backend(requires=("llama_cpp", "gguf"), dtypes=("int4",), library=True),
 }
 
 
@@ -95,7 +97,8 @@ BACKENDS: Mapping[str, Backend] = {
 class Extrapolated:
     """A case that the reference would take hours for, and so do others that are left out of it.
 
-    The reference is timed on `case` instead, and taken to need `times` as long.
+    The reference is timed on `case` instead, and taken to need `times` as long; on the case itself if only others are
+    left out.
     """
 
     case: str
@@ -114,6 +117,7 @@ class Kernel:
     domain:  what is checked: a few small values a dim, since each new shape recompiles JAX.
     where:   which dims belong together.
     ulps:    the error allowed by dtype, in eps(dtype) times `scale`: a row's worst element against its largest scale.
+             By `backend:dtype` it is another for that backend, as for a library whose float32 is not so throughout.
     scale:   `(result, *arguments) -> array` in float64, by default `|result|`; for a product `sqrt(A**2 @ B**2)`.
     agrees:  `(result, *arguments) -> None`, raises AssertionError: a verdict in place of the error, for sampled tokens.
     bind:    `(module, *arguments) -> call`, by default the module's function of the folder's name on the arguments.
@@ -147,6 +151,10 @@ class Kernel:
     edges: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     magnitudes: tuple[float, ...] = (1e-6, 1.0, 1e6)
     margin: float | None = None
+
+    def ulps_of(self, backend: str, dtype: str) -> float:
+        """The error allowed to an implementation of that backend."""
+        return self.ulps[own] if (own := f"{backend}:{dtype}") in self.ulps else self.ulps[dtype]
 
     def dtypes_of(self, backend: str) -> tuple[str, ...]:
         """The working dtypes in which implementations of a backend are proven and timed."""

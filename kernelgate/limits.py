@@ -85,9 +85,21 @@ def cache_sizes() -> tuple[int, int]:
     return sizes.get("2", 1 << 20) * available(), sizes.get("3", 32 << 20)
 
 
+def reading(size: int) -> float:
+    """Bytes a second when every thread reads its share of `size` bytes again and again; takes about 0.1 s.
+
+    What is larger than the caches is not read as a whole: it would come from memory at the same rate.
+    """
+    return _stream(_read, min(size, _beyond_caches()))
+
+
+def _beyond_caches() -> int:
+    return max(4 * cache_sizes()[1], 128 << 20)
+
+
 def _measure_cpu() -> Limits:
     l2, l3 = cache_sizes()
-    memory = max(4 * l3, 128 << 20)
+    memory = _beyond_caches()
     bandwidth: dict[int, float] = {}
     # A working set that fits beside code, stack and neighbours fills three quarters of a cache. From the outside in,
     # since an inner cache is never slower: where the probe says so, it is the probe's calls that cost.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import gate_options, numba_cache, threads
+from . import gate_options, jax_programs, numba_cache, threads
 from .stored import StoredRuns, accelerators
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     except (UnavailableError, KernelError) as error:
         raise pytest.UsageError(str(error)) from None
     numba_cache.use("suite")
+    if config.getoption("benchmark_only") and not config.getoption("against"):
+        jax_programs.keep()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

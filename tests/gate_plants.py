@@ -38,17 +38,24 @@ class Text:
         return Text(self.tokens[:, :length])
 
 
-_prefill = Llama.prefill
+class Forgetful:
+    def __init__(self, model):
+        self.model, self.config = model, model.config
+
+    def prefill(self, tokens, text=None):
+        tokens = np.asarray(tokens)
+        tokens = tokens if text is None else np.concatenate([text.tokens, tokens], axis=1)
+        return self.model.prefill(tokens)[0], Text(tokens)
+
+    def decode(self, token, text):
+        return self.prefill(np.asarray(token)[:, None], text)
 
 
-def _recompute(model, tokens, text=None):
-    tokens = np.asarray(tokens)
-    tokens = tokens if text is None else np.concatenate([text.tokens, tokens], axis=1)
-    return _prefill(model, tokens)[0], Text(tokens)
+_remembering = load
 
 
-Llama.prefill = _recompute
-Llama.decode = lambda model, token, text: _recompute(model, np.asarray(token)[:, None], text)
+def load(params, config):
+    return Forgetful(_remembering(params, config))
 """
 DOUBLE = """
 
@@ -130,44 +137,43 @@ STRUCTURAL = (
         "decode",
         DECODE.format("jax_unrolled"),
         r"flops .* -> ",
-        appended=FORGETFUL,
+        appended="\n\nimport numpy as np\n" + FORGETFUL,
     ),
     Plant(
         "recompilation per token, JAX",
-        "llama/jax_unrolled.py",
+        "jax_models/unrolled.py",
         "generate",
         GENERATE.format("jax_unrolled"),
         r"(programs|compilations\D*) \d+ -> \d+",
         (
-            ('static_argnames="config", donate', 'static_argnames=("config", "position"), donate'),
-            ("state: State, *, config: LlamaConfig\n", "state: State, *, config: LlamaConfig, position: int\n"),
-            ("-1), state, config, fresh=False", "-1), state._replace(length=position), config, fresh=False"),
-            ("cache.state, config=self.config)", "cache.state, config=self.config, position=cache.length)"),
+            ('static_argnames="decoder", donate', 'static_argnames=("decoder", "position"), donate'),
+            ("state: State, *, decoder: Decoder) ->", "state: State, *, decoder: Decoder, position: int) ->"),
+            ("state._replace(kept=kept)", "state._replace(kept=kept, length=jnp.int32(position))"),
+            ("state.apart, decoder=self.decoder)", "state.apart, decoder=self.decoder, position=int(state.length))"),
         ),
     ),
     Plant(
         "lost donation, JAX",
-        "llama/jax_unrolled.py",
+        "jax_models/unrolled.py",
         "decode",
         DECODE.format("jax_unrolled"),
         r"aliased bytes .* -> 0 B",
-        ((', donate_argnames="state"', ""),),
+        ((', donate_argnames="kept"', ""),),
     ),
     Plant(
         "repeated keys and values, JAX",
-        "llama/jax_unrolled.py",
+        "jax_models/attention.py",
         "decode",
         DECODE.format("jax_unrolled"),
         r"(bytes accessed|temporary bytes) .* -> .*\(\+",
         (
-            ("reshape(batch * config.kv_heads, -1, config.head_dim)", "reshape(batch * config.heads, seq, -1)"),
             (
-                "    scores = summed(",
-                "    group = config.heads // config.kv_heads\n"
-                "    seen_keys, seen_values = (jnp.repeat(seen, group, axis=0) for seen in (seen_keys, seen_values))\n"
-                "    scores = summed(",
+                '    scores = summed("nqd,nsd->nqs", q',
+                "    group = q.shape[1] // len(slots.taken)\n"
+                "    q = q.reshape(len(q) * group, -1, q.shape[2])\n"
+                "    keys, values = (jnp.repeat(seen, group, axis=0) for seen in (keys, values))\n"
+                '    scores = summed("nqd,nsd->nqs", q',
             ),
-            ("jnp.tile(positions, config.heads // config.kv_heads)[:, None]", "positions[:, None]"),
         ),
     ),
     Plant(

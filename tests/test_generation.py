@@ -1,54 +1,73 @@
-"""Generation: greedy and sampled, streamed, stopped, and to the last position of the context."""
+"""Generation: greedy and sampled, streamed, stopped, of several lengths, and to the last position of the context."""
 
 import numpy as np
 import pytest
+from small_models import CONFIGS, CONTEXT, PROMPT, VOCAB_SIZE, Pair, draw, models, pair, tokens
 
-from impls.config import LlamaConfig, random_parameters
-from impls.generation import generate, greedy, sampled, stream
+from impls.generation import generate, greedy, padded, stream
 from impls.llama import reference
-from kernelgate.kernel import DTYPES
-from kernelgate.subject import upcast
 
-CONFIG = LlamaConfig(64, 2, 4, 2, 12, 96, 61, 16)
-PROMPT = np.array([[1, 2, 3], [7, 8, 9]], np.int32)
-llama = pytest.mark.subjects("llama", operation="generate")
+__all__ = ["pair"]
 
-
-def random_params(dtype="f32"):
-    return random_parameters(CONFIG, np.random.default_rng(5), DTYPES[dtype])
+TEXT = tokens(2, PROMPT).astype(np.int32)
+RAGGED = [[7, 8, 9, 10, 11], [3, 4]]
 
 
-@llama
-def test_greedy_tokens_are_those_of_recomputation_to_the_last_position(subject):
-    params = random_params(subject.dtype)
-    oracle, text = reference.load(upcast(params), CONFIG), PROMPT
-    count = CONFIG.context - PROMPT.shape[1] + 1
+def recomputed(oracle, prompt, count):
+    """The likeliest tokens behind a prompt, each from the whole text before it."""
+    text = np.asarray(prompt)[None]
     for _ in range(count):
-        # The last one is never fed back, and so needs no position of its own.
-        following = oracle.forward(text)[:, -1].argmax(axis=-1)
-        text = np.concatenate([text, following[:, None]], axis=1)
-    placed, prompt = subject.place((params, PROMPT))
-    result = generate(subject.module.load(placed, CONFIG), prompt, count)
+        text = np.concatenate([text, oracle.forward(text)[:, -1].argmax(axis=-1)[:, None]], axis=1)
+    return text[0, len(prompt) :].tolist()
+
+
+@models
+def test_greedy_tokens_are_those_of_recomputation_to_the_last_position(subject, pair):
+    # The last one is never fed back, and so needs no position of its own.
+    count = CONTEXT - PROMPT + 1
+    result = generate(pair.model, *subject.place((TEXT,)), count)
     assert result.dtype == np.int32
-    assert (result == text[:, PROMPT.shape[1] :]).all()
+    assert result.tolist() == [recomputed(pair.oracle, row, count) for row in TEXT]
 
 
-@llama
-def test_a_stream_yields_what_generate_gives(subject):
-    placed, prompt = subject.place((random_params(subject.dtype), PROMPT))
-    model = subject.module.load(placed, CONFIG)
-    assert (np.stack([np.asarray(token) for token in stream(model, prompt, 5)], 1) == generate(model, prompt, 5)).all()
+@models
+def test_rows_of_several_lengths_get_what_each_gets_alone(pair):
+    prompt, padding = padded(RAGGED)
+    expected = [recomputed(pair.oracle, row, 6) for row in RAGGED]
+    assert generate(pair.model, prompt, 6, padding=padding).tolist() == expected
+    streamed = list(stream(pair.model, prompt, 6, padding=padding))
+    assert np.stack([np.asarray(token) for token in streamed], axis=1).tolist() == expected
+
+
+def test_a_law_of_generation_can_fail():
+    class Unpadded(reference.Llama):
+        def prefill(self, tokens, cache=None, *, padding=None):
+            return super().prefill(tokens, cache)
+
+    params = draw("llama")
+    with pytest.raises(AssertionError):
+        test_rows_of_several_lengths_get_what_each_gets_alone(Pair("llama", Unpadded(params, CONFIGS["llama"]), params))
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_batches_of_the_size_that_is_timed(batch):
+    params = draw("llama")
+    model = Pair("llama", reference.load(params, CONFIGS["llama"]), params)
+    rows = [tokens(1 + index % PROMPT, seed=index) for index in range(batch)]
+    prompt, padding = padded(rows)
+    expected = [recomputed(model.oracle, row, 3) for row in rows]
+    assert generate(model.model, prompt, 3, padding=padding).tolist() == expected
 
 
 class Scripted:
     """A model whose likeliest tokens are given; it counts its steps."""
 
-    config = CONFIG
+    config = CONFIGS["llama"]
 
     def __init__(self, *rows):
         self.script, self.steps = np.array(rows).T, 0
 
-    def prefill(self, tokens):
+    def prefill(self, tokens, *, padding=None):
         self.length = np.asarray(tokens).shape[1]
         return self._logits(), self
 
@@ -59,61 +78,72 @@ class Scripted:
 
     def _logits(self):
         self.steps += 1
-        return np.eye(CONFIG.vocab_size)[self.script[self.steps - 1]]
+        return np.eye(VOCAB_SIZE)[self.script[self.steps - 1]]
 
 
 def test_a_stop_ends_its_row_and_the_last_one_all():
     model = Scripted([4, 9, 5, 5, 6], [4, 4, 4, 8, 6])
-    assert generate(model, PROMPT, 5, stop=(8, 9)).tolist() == [[4, 9, 9, 9], [4, 4, 4, 8]]
+    assert generate(model, TEXT, 5, stop=(8, 9)).tolist() == [[4, 9, 9, 9], [4, 4, 4, 8]]
     assert model.steps == 4
 
 
 def test_without_a_stop_all_are_generated():
-    assert generate(Scripted([4, 9, 5], [4, 4, 8]), PROMPT, 3).tolist() == [[4, 9, 5], [4, 4, 8]]
+    assert generate(Scripted([4, 9, 5], [4, 4, 8]), TEXT, 3).tolist() == [[4, 9, 5], [4, 4, 8]]
 
 
 def test_a_stream_computes_a_token_when_it_is_asked_for():
     model = Scripted([4, 9, 5], [4, 4, 8])
-    tokens = stream(model, PROMPT, 3)
-    assert [next(tokens).tolist(), model.steps] == [[4, 4], 1]
-    assert [next(tokens).tolist(), model.steps] == [[9, 4], 2]
+    streamed = stream(model, TEXT, 3)
+    assert [next(streamed).tolist(), model.steps] == [[4, 4], 1]
+    assert [next(streamed).tolist(), model.steps] == [[9, 4], 2]
+
+
+class Whole(Scripted):
+    """A model that generates texts by itself, with one picker."""
+
+    def picks(self, pick):
+        return pick is greedy
+
+    def generate(self, prompt, count, *, pick, stop, padding):
+        return "by itself"
+
+
+def test_a_model_that_generates_by_itself_is_asked_to_if_it_can():
+    assert generate(Whole(), TEXT, 3) == "by itself"
+    assert generate(Whole([4, 9, 5], [4, 4, 8]), TEXT, 3, pick=lambda logits: greedy(logits)).shape == (2, 3)
 
 
 @pytest.mark.parametrize(
-    ("prompt", "count", "message"),
+    ("prompt", "count", "stop", "message"),
     [
-        (PROMPT, 0, "count is 0, expected at least 1"),
-        (PROMPT, 15, "count is 15, expected at most 14"),
-        (PROMPT[:, :0], 1, "tokens has shape"),
-        (PROMPT + 60, 1, "tokens holds id 61"),
+        (TEXT, 0, (), "count is 0, expected at least 1"),
+        (TEXT, 13, (), "count is 13, expected at most 12"),
+        (TEXT[:, :0], 1, (), "tokens has shape"),
+        (TEXT + 60, 1, (), "tokens holds id"),
+        (TEXT, 1, (3, 61), "stop holds 61, expected 0 to 60"),
     ],
 )
-def test_a_mistake_is_named_before_the_first_token(prompt, count, message):
-    model = reference.load(random_params(), CONFIG)
+def test_a_mistake_is_named_before_the_first_token(prompt, count, stop, message):
+    model = reference.load(draw("llama"), CONFIGS["llama"])
     with pytest.raises(ValueError, match=message):
-        stream(model, prompt, count)
+        stream(model, prompt, count, stop=stop)
 
 
-def test_greedy_takes_the_first_of_equals():
-    assert greedy(np.array([[0.0, 2.0, 2.0], [3.0, 1.0, 3.0]])).tolist() == [1, 0]
+def test_prompts_end_together():
+    prompt, padding = padded([[1, 2, 3], [4], np.array([5, 6])])
+    assert (prompt.tolist(), padding.tolist()) == ([[1, 2, 3], [0, 0, 4], [0, 5, 6]], [0, 2, 1])
+    assert (prompt.dtype, padding.dtype) == (np.int32, np.int32)
 
 
-def test_sampling_follows_the_probabilities():
-    logits = np.log(np.array([[0.1, 0.2, 0.7]], np.float32)).repeat(4000, axis=0)
-    for temperature, expected in ((1.0, [0.1, 0.2, 0.7]), (0.5, [0.01 / 0.54, 0.04 / 0.54, 0.49 / 0.54])):
-        picks = sampled(temperature, np.random.default_rng(3))(logits)
-        assert np.abs(np.bincount(picks, minlength=3) / 4000 - expected).max() < 0.03
-
-
-def test_sampling_repeats_with_its_source():
-    model = reference.load(random_params(), CONFIG)
-    first, again, other = (
-        generate(model, PROMPT, 8, pick=sampled(1.0, np.random.default_rng(seed))).tolist() for seed in (1, 1, 2)
-    )
-    assert first == again
-    assert first != other
-
-
-def test_a_temperature_of_zero_is_refused():
-    with pytest.raises(ValueError, match="temperature is 0, expected more than 0"):
-        sampled(0, np.random.default_rng())
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ([], "prompts is empty"),
+        ([[1], []], r"prompts\[1\] is float64\[0\], expected token ids, at least one"),
+        ([[1.0]], r"prompts\[0\] is float64\[1\]"),
+        ([[[1]]], r"prompts\[0\] is int64\[1, 1\]"),
+    ],
+)
+def test_prompts_that_are_none_are_named(prompts, message):
+    with pytest.raises(ValueError, match=message):
+        padded(prompts)

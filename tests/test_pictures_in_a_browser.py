@@ -1,4 +1,4 @@
-"""Both pages in headless Chromium, clicked through: rows open, filters filter, dark is dark, and nothing complains."""
+"""The pages in headless Chromium, clicked through: rows open, filters filter, dark is dark, and nothing complains."""
 
 import json
 import shutil
@@ -6,8 +6,10 @@ from importlib.util import find_spec
 
 import pytest
 from picture_documents import NEEDS_LIBRARIES, gate_document, gate_row, gate_run, stored_runs
+from profiled_models import importable, profiled
 
 from kernelgate.pictures import gate_html, report_html
+from kernelgate.profile import picture
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DRIVER = shutil.which("chromedriver")
@@ -151,6 +153,20 @@ def test_report_page(chromium, tmp_path):
     assert len(page.rows()) == 1 and "numba_rows" in page.rows()[0]
     page.all('tr.row[data-tag="slower"] button')[0].click()
     assert page.drawn() == 3
+    page.scheme("dark")
+    assert page.is_one_colour()
+    page.check()
+
+
+def test_profile_page(chromium, tmp_path):
+    with importable(tmp_path):
+        picture.write(tmp_path / "profile.html", profiled("reference", count=9))
+    page = Page(chromium, tmp_path / "profile.html")
+    assert page.drawn() == 2
+    parts = ["generate", "prefill", "step", "layers", "attention", "feed-forward", "norm", "head", "sampling", "other"]
+    assert set(parts) == {row.text.split()[0] for row in page.all("table.plain tbody tr")}
+    assert len(page.all(".icicle .slice")) == len(page.all("table.plain tbody tr"))
+    assert len(page.all(".scatterlayer .point")) == 8
     page.scheme("dark")
     assert page.is_one_colour()
     page.check()

@@ -1,4 +1,6 @@
-"""Readers of trained Llama weights: llama3.np's `.npz`, a Hugging Face directory, llama2.c's `.bin`. None unpickles."""
+"""Readers of trained weights: a Hugging Face directory with a Llama or a GPT-2; a Llama in llama3.np's `.npz` or
+llama2.c's `.bin`. None unpickles.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import LlamaConfig
-from . import huggingface, llama2c, npz
-from .parameters import ROPE_ORDERS, CheckpointError
+from . import config_json, huggingface, llama2c, npz
+from .parameters import ROPE_ORDERS, CheckpointError, Config
 
-__all__ = ["CheckpointError", "read"]
+__all__ = ["CheckpointError", "family_of", "read"]
 
 _BY_SUFFIX = {".npz": npz.read, ".bin": llama2c.read}
 
 
 def read(
-    path: str | Path, config: LlamaConfig | None = None, rope: str | None = None
-) -> tuple[dict[str, np.ndarray], LlamaConfig]:
+    path: str | Path, config: Config | None = None, rope: str | None = None
+) -> tuple[dict[str, np.ndarray], Config]:
     """The parameters of the checkpoint at `path`, whole or not at all, and their configuration.
 
     path:   a directory is Hugging Face's, a `.npz` llama3.np's, a `.bin` llama2.c's.
@@ -46,3 +47,9 @@ def read(
             + ("; for .safetensors give the directory, config.json is needed too" * (path.suffix == ".safetensors"))
         )
     return _BY_SUFFIX[path.suffix](path, config, rope or "interleaved")
+
+
+def family_of(path: Path) -> str:
+    """Whose checkpoint it is: gpt2, or llama. Raises CheckpointError for a directory without a readable config.json."""
+    kind = config_json.read_json(path / "config.json").get("model_type") if path.is_dir() else None
+    return "gpt2" if kind == "gpt2" else "llama"

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 
-from ..config import LlamaConfig
+from ..gpt2_config import GPT2Config
 from . import config_json
-from .parameters import CheckpointError, parameters, settled
+from .parameters import CheckpointError, Config, parameters, settled
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_DTYPES = ("F16", "F32", "BF16", "F64")
+_DTYPES = {"F16": "<f2", "F32": "<f4", "BF16": ml_dtypes.bfloat16, "F64": "<f8"}
 
 
-def read(path: Path, config: LlamaConfig | None, rope: str) -> tuple[dict[str, np.ndarray], LlamaConfig]:
-    """bfloat16 arrives as ml_dtypes.bfloat16. Raises CheckpointError, and ImportError without `safetensors`."""
+def read(path: Path, config: Config | None, rope: str) -> tuple[dict[str, np.ndarray], Config]:
+    """Weights stay on disk until they are used: the arrays are views of the mapped files.
+
+    bfloat16 arrives as ml_dtypes.bfloat16. Raises CheckpointError, and ImportError without `safetensors`.
+    """
     sizes = path / "config.json"
     config = settled(sizes, config_json.read(sizes), config)
     tensors: dict[str, np.ndarray] = {}
@@ -27,8 +31,13 @@ def read(path: Path, config: LlamaConfig | None, rope: str) -> tuple[dict[str, n
             odd = min(names ^ stored.keys())
             fault = "missing" if odd in names else f"not listed for it in {_INDEX}"
             raise CheckpointError(f"{shard}: tensor {odd} is {fault}")
+        if isinstance(config, GPT2Config):
+            # A GPT2LMHeadModel saves its GPT2Model under a name, which saved by itself has none.
+            stored = {name.removeprefix("transformer."): tensor for name, tensor in stored.items()}
         tensors |= stored
         files |= dict.fromkeys(stored, shard)
+    if isinstance(config, GPT2Config) and "wpe.weight" in tensors:
+        tensors["wpe.weight"] = tensors["wpe.weight"][: config.context]
     return parameters(path, tensors, config, rope, files), config
 
 
@@ -59,18 +68,27 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise ImportError(f"{path}: reading it takes the safetensors package, of the extra `checkpoint`") from error
-    tensors = {}
     try:
+        # This checks the header; what it would give is copied out of the file.
         with safe_open(path, framework="numpy") as file:
-            for name in file.keys():  # noqa: SIM118, a file is no mapping
-                dtype = file.get_slice(name).get_dtype()
-                if dtype not in _DTYPES:
-                    expected = ", ".join(_DTYPES)
-                    raise CheckpointError(f"{path}: tensor {name} has dtype {dtype}, expected one of {expected}")
-                tensors[name] = file.get_tensor(name)
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118, it is no mapping
     except SafetensorError as error:
         raise CheckpointError(f"{path}: {_damage(path)}: {error}") from error
-    return tensors
+    for name, dtype in dtypes.items():
+        if dtype not in _DTYPES:
+            raise CheckpointError(f"{path}: tensor {name} has dtype {dtype}, expected one of {', '.join(_DTYPES)}")
+    with path.open("rb") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(start - 8))
+    mapped = np.memmap(path, np.uint8, "r").view(np.ndarray)
+
+    def tensor(name: str) -> np.ndarray:
+        begin, end = header[name]["data_offsets"]
+        view = mapped[start + begin : start + end].view(_DTYPES[dtypes[name]]).reshape(header[name]["shape"])
+        # Old files do not align what they hold.
+        return np.require(view, requirements="A")
+
+    return {name: tensor(name) for name in dtypes}
 
 
 def _damage(path: Path) -> str:

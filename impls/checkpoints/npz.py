@@ -99,7 +99,7 @@ def _array(data: bytes) -> np.ndarray:
 def _config(path: Path, tensors: dict[str, np.ndarray]) -> LlamaConfig:
     beside = path.with_name("config.json")
     if beside.exists():
-        return config_json.read(beside)
+        return config_json.read_llama(beside)
     tied = "lm_head.weight" not in tensors
     for config in SHAPES.values():
         shapes = replace(config, tied=tied).parameter_shapes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +12,7 @@ from ..gpt2_config import GPT2Config
 from ..gpt2_mlp.reference import gpt2_mlp
 from ..layernorm.reference import layernorm
 from ..llama.reference import linear, widened
+from ..parts import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD, LAYERS, part
 from ..reference_model import Cache, ReferenceModel, positions, seen_mask
 from ..softmax.reference import softmax
 
@@ -32,15 +32,19 @@ class GPT2(ReferenceModel):
         super().__init__(config, params["wte.weight"])
         self.params = params
 
-    def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
-        end = cache.length + tokens.shape[1]
-        x = self.embedding[tokens] + self.params["wpe.weight"][positions(cache, tokens.shape[1])]
+    @part(EMBEDDING)
+    def _embed(self, tokens: Int[Array, "batch seq"], cache: Cache) -> Float[Array, "batch seq dim"]:
+        return self.embedding[tokens] + self.params["wpe.weight"][positions(cache, tokens.shape[1])]
+
+    @part(LAYERS)
+    def _run_layers(self, x: Float[Array, "batch seq dim"], cache: Cache) -> Float[Array, "batch seq dim"]:
         for layer in range(self.config.layers):
             block = f"h.{layer}"
             x = x + self._attention(block, self._norm(f"{block}.ln_1", x), cache, layer)
             x = x + self._feed_forward(f"{block}.mlp", self._norm(f"{block}.ln_2", x))
-        return x, replace(cache, length=end)
+        return x
 
+    @part(ATTENTION)
     def _attention(
         self, block: str, x: Float[Array, "batch seq dim"], cache: Cache, layer: int
     ) -> Float[Array, "batch seq dim"]:
@@ -57,6 +61,7 @@ class GPT2(ReferenceModel):
         mixed = (probabilities @ values).transpose(0, 2, 1, 3)  # [batch, seq, heads, head_dim]
         return self._conv1d(f"{block}.attn.c_proj", mixed.reshape(batch, seq, dim).astype(x.dtype))
 
+    @part(FEED_FORWARD)
     def _feed_forward(self, block: str, x: Float[Array, "batch seq dim"]) -> Float[Array, "batch seq dim"]:
         inner, outer = f"{block}.c_fc", f"{block}.c_proj"
         weights = (self.params[f"{name}.weight"].T for name in (inner, outer))
@@ -64,6 +69,7 @@ class GPT2(ReferenceModel):
         w_in, w_out, b_in, b_out = (*weights, *biases)
         return gpt2_mlp(x.reshape(-1, self.config.dim), w_in, b_in, w_out, b_out).reshape(x.shape)
 
+    @part(HEAD)
     def _logits(self, hidden: Float[Array, "... dim"]) -> Float[Array, "... vocab_size"]:
         return linear(self._norm("ln_f", hidden), self.embedding)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from ..checks import check_parameters
 from ..config import LlamaConfig
+from ..parts import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD, LAYERS, part
 from ..reference_model import Cache, ReferenceModel, positions, seen_mask
 from ..rmsnorm.reference import rmsnorm
 from ..rope.reference import rope
@@ -36,14 +36,19 @@ class Llama(ReferenceModel):
         self.head = self.embedding if config.tied else params["lm_head.weight"]
         self.cos, self.sin = rope_tables(config, self.embedding.dtype)
 
-    def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch seq dim"], Cache]:
-        x = self.embedding[tokens]
+    @part(EMBEDDING)
+    def _embed(self, tokens: Int[Array, "batch seq"], cache: Cache) -> Float[Array, "batch seq dim"]:
+        return self.embedding[tokens]
+
+    @part(LAYERS)
+    def _run_layers(self, x: Float[Array, "batch seq dim"], cache: Cache) -> Float[Array, "batch seq dim"]:
         for layer in range(self.config.layers):
             block = f"model.layers.{layer}"
             x = x + self._attention(block, self._norm(f"{block}.input_layernorm", x), cache, layer)
             x = x + self._feed_forward(block, self._norm(f"{block}.post_attention_layernorm", x))
-        return x, replace(cache, length=cache.length + tokens.shape[1])
+        return x
 
+    @part(ATTENTION)
     def _attention(
         self, block: str, x: Float[Array, "batch seq dim"], cache: Cache, layer: int
     ) -> Float[Array, "batch seq dim"]:
@@ -68,10 +73,12 @@ class Llama(ReferenceModel):
         mixed = (probabilities @ values).transpose(0, 2, 1, 3)  # [batch, seq, heads, head_dim]
         return self._linear(f"{block}.self_attn.o_proj", mixed.reshape(batch, seq, -1).astype(x.dtype))
 
+    @part(FEED_FORWARD)
     def _feed_forward(self, block: str, x: Float[Array, "batch seq dim"]) -> Float[Array, "batch seq dim"]:
         weights = (self.params[f"{block}.mlp.{name}_proj.weight"] for name in ("gate", "up", "down"))
         return swiglu(x.reshape(-1, self.config.dim), *weights).reshape(x.shape)
 
+    @part(HEAD)
     def _logits(self, hidden: Float[Array, "... dim"]) -> Float[Array, "... vocab_size"]:
         return linear(self._norm("model.norm", hidden), self.head)
 

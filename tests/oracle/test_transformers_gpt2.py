@@ -1,14 +1,15 @@
-"""The gpt2 implementations against transformers: the weights of a GPT2LMHeadModel give its logits."""
+"""The gpt2 implementations against transformers: what GPT2LMHeadModel saves, read back, gives its logits."""
 
 import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from impls.checkpoints import read
 from impls.gpt2_config import GPT2Config as Sizes
-from kernelgate.kernel import discover
+from kernelgate.kernel import BACKENDS
 
-GPT2 = discover("impls")["gpt2"]
+OURS = [name for name, backend in BACKENDS.items() if not backend.library]
 STEPS, PROMPT = 64, 7
 SIZES = Sizes(dim=32, layers=2, heads=4, vocab_size=61, context=PROMPT + STEPS)
 
@@ -34,16 +35,30 @@ def original():
     return model
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("implementation", GPT2.implementations)
-def test_logits_of_prefill_and_of_each_decoded_step(implementation, original, batch):
-    state = original.transformer.state_dict()
-    model = GPT2.load(implementation).load({name: state[name].numpy() for name in SIZES.parameter_shapes()}, SIZES)
-    text = np.random.default_rng(batch).integers(0, SIZES.vocab_size, (batch, PROMPT + STEPS))
+@pytest.fixture(scope="module")
+def saved(original, tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole")
+    original.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def said(original):
+    """A text, and the logits after each of its tokens."""
+    text = np.random.default_rng(3).integers(0, SIZES.vocab_size, (3, PROMPT + STEPS))
     with torch.no_grad():
-        expected = original(torch.from_numpy(text)).logits.numpy()
+        return text, original(torch.from_numpy(text)).logits.numpy()
+
+
+@pytest.mark.subjects("gpt2", operation="generate", backends=OURS)
+def test_logits_of_prefill_and_of_each_decoded_step(subject, saved, said):
+    text, expected = said
+    params, config = read(saved)
+    assert config == SIZES
+    model = subject.module.load(subject.place((params,))[0], config)
     logits, cache = model.prefill(text[:, :PROMPT])
     for position in range(PROMPT, PROMPT + STEPS):
         wanted = expected[:, position - 1]
         assert np.abs(np.asarray(logits) - wanted).max() < 1e-4 * np.abs(wanted).max()
         logits, cache = model.decode(text[:, position], cache)
+    assert np.abs(np.asarray(logits) - expected[:, -1]).max() < 1e-4 * np.abs(expected[:, -1]).max()

@@ -1,0 +1,17 @@
+"""Llama run by llama.cpp, in float32 or bfloat16 as the parameters are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .. import llamacpp
+from ..checks import check_parameters
+from ..config import LlamaConfig
+
+
+def load(params: Mapping[str, np.ndarray], config: LlamaConfig) -> llamacpp.Model:
+    """The model of these parameters: float32 throughout, or bfloat16 with a cache in float16."""
+    dtype = check_parameters(params, config, ("float32", "bfloat16"))
+    return llamacpp.load(params, config, "bf16" if dtype == "bfloat16" else "f32")
