@@ -153,6 +153,7 @@ class Family:
                 heavy=heavy_prefill,
                 extrapolated=without_recomputing(prefill_cases(model), heavy_prefill),
                 domain={**tiny, "tokens": (1, 5)},
+                where=all_or_one,
                 ulps=self.ulps,
                 bind=bind_prefill,
                 rounded=as_held,
@@ -167,6 +168,7 @@ class Family:
                     decode_cases(model), heavy_decode, kept=f"{model}-b1", files=("reference_nocache", "jax_nocache")
                 ),
                 domain={**tiny, "position": (1, 5)},
+                where=all_or_one,
                 ulps=self.ulps,
                 bind=bind_decode,
                 rounded=as_held,
@@ -178,6 +180,7 @@ class Family:
                 cases=generate_cases,
                 extrapolated=without_recomputing(generate_cases),
                 domain={**tiny, "prompt": (1, 5), "count": (1, 6)},
+                where=all_or_one,
                 ulps=self.ulps,
                 agrees=self.is_greedy,
                 bind=bind_generate,
@@ -187,6 +190,12 @@ class Family:
                 | dict.fromkeys(("llamacpp", "llamacpp_int8", "llamacpp_int4"), ()),
             ),
         }
+
+
+def all_or_one(batch, tokens=None, position=None, prompt=None, **others):
+    """One row of one token, or several of several: each shape costs JAX another program, and laws hold for the rest."""
+    length = next(length for length in (tokens, position, prompt) if length is not None)
+    return (batch == 1) == (length == 1)
 
 
 def prefill_cases(name):

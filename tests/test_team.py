@@ -17,6 +17,8 @@ from kernelgate.devices import installed
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.skipif(not installed("numba"), reason="needs numba")
 
+EARLIER: list[threading.Thread] = []
+
 
 @pytest.fixture(scope="module")
 def compiled():
@@ -45,8 +47,14 @@ def failing(compiled):
     team.close()
 
 
+@pytest.fixture(autouse=True)
+def earlier():
+    """Threads of models that other tests still hold."""
+    EARLIER[:] = threading.enumerate()
+
+
 def residents():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("team-")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("team-") and thread not in EARLIER]
 
 
 def test_a_step_takes_arguments_and_gives_a_result(failing):

@@ -1,0 +1,130 @@
+"""A model whose step is compiled: what both architectures and all formats share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numba
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..checks import checked_padding, checked_prompt, checked_token
+from ..parts import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD
+from ..simd.team import Team
+from . import layers, spaces
+from .architecture import Architecture
+from .cache import Cache
+from .step import step
+from .weights import FORMATS, aligned
+
+Array = np.ndarray
+PARTS = {EMBEDDING: layers.EMBEDDING, ATTENTION: layers.ATTENTION, FEED_FORWARD: layers.FEED_FORWARD, HEAD: layers.HEAD}
+
+
+class CompiledModel:
+    """Runs one step at a time. A second thread and more wait for it in compiled code, as long as the model lives.
+
+    Profiles: `count_cycles(True)` starts counting, `part_cycles()` gives calls and processor cycles of each part.
+    """
+
+    def __init__(self, architecture: Architecture, config: Any, format_name: str) -> None:
+        self.config, self._shape, self._format = config, architecture.shape, format_name
+        form = FORMATS[format_name]
+        self._ids = np.zeros(spaces.ROWS, np.int32)
+        self._orders = np.zeros(len(spaces.ORDERS), np.int64)
+        self._spent = np.zeros(2 * layers.PARTS, np.int64)
+        threads = numba.get_num_threads()
+        team = Team(
+            step,
+            step,
+            (
+                self._orders,
+                architecture.shape,
+                float(architecture.eps),
+                self._spent,
+                *architecture.packed(form.pack),
+                architecture.vectors,
+                architecture.positions,
+                *memory(architecture.shape, format_name, threads),
+                self._ids,
+                np.zeros(threads * spaces.bits_size.py_func(architecture.shape), form.cache),
+                np.zeros(threads * spaces.PLACES, np.int64),
+            ),
+            threads,
+        )
+        # The method alone: whoever looks for a model's arrays need not look into its threads.
+        self._step = team.step
+
+    def prefill(
+        self,
+        tokens: Int[Any, "batch tokens"],
+        cache: Cache | None = None,
+        *,
+        padding: Int[Any, " batch"] | None = None,
+    ) -> tuple[Float[Array, "batch vocab_size"], Cache]:
+        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache.
+
+        `padding` is how many of the first ids of each row are none of its prompt; they may be any tokens.
+        """
+        tokens = checked_prompt(tokens, self.config, cache)
+        padding = checked_padding(padding, tokens, cache)
+        return self._run(tokens, cache or self._empty_cache(padding))
+
+    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
+        """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
+        return self._run(checked_token(token, self.config, cache)[:, None], cache)
+
+    def count_cycles(self, on: bool) -> None:
+        """Begin to count anew, or stop."""
+        self._spent[:] = 0
+        self._orders[spaces.TIMED] = on
+
+    def part_cycles(self) -> dict[str, tuple[int, int]]:
+        """Calls, and cycles of the first thread, for each name in `parts`, since counting began."""
+        return {name: (int(self._spent[layers.PARTS + at]), int(self._spent[at])) for name, at in PARTS.items()}
+
+    def _empty_cache(self, padding: Int[Array, " batch"]) -> Cache:
+        size = int(self._shape[spaces.HEAD_SIZE])
+        shape = (self.config.layers, len(padding), self.config.kv_heads, size)
+        dtype = FORMATS[self._format].cache
+        keys, values = aligned(shape, dtype), aligned(shape, dtype)
+        return Cache(keys, values, padding)
+
+    def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
+        batch, seq = tokens.shape
+        together = max(1, spaces.ROWS // seq)
+        logits = [self._texts(tokens[first : first + together], first, cache) for first in range(0, batch, together)]
+        cache = cache.at(cache.length + seq)
+        return (logits[0] if len(logits) == 1 else np.concatenate(logits)), cache
+
+    def _texts(
+        self, tokens: Int[Array, "batch seq"], first_text: int, cache: Cache
+    ) -> Float[Array, "batch vocab_size"]:
+        """Some texts of the cache, by as many tokens at a time as a step takes; the logits of the last ones."""
+        texts, seq = tokens.shape
+        for begin in range(0, seq, spaces.ROWS):
+            part = tokens[:, begin : begin + spaces.ROWS]
+            end = begin + part.shape[1]
+            self._ids[: part.size] = part.reshape(-1)
+            begun = cache.length + begin
+            self._orders[: spaces.TIMED] = (texts, end - begin, begun, *cache.places, first_text, end == seq)
+            logits = self._step()
+        return logits.view(ml_dtypes.bfloat16) if self._format == "bf16" else logits
+
+
+def memory(shape: Int[Array, " words"], format_name: str, threads: int) -> tuple[Array, Array, Array, Array]:
+    """Rows and spaces of all threads, and the three arrays of `formats.panels_in`."""
+    floats = aligned((spaces.rows_size.py_func(shape) + threads * spaces.spaces_size.py_func(shape),), np.float32)
+    widest = int(max(shape[spaces.WIDE_DIM], shape[spaces.WIDE_QUERIES], shape[spaces.WIDE_FFN]))
+    if format_name in ("f32", "bf16"):
+        numbers = aligned((spaces.ROWS * widest,), np.float32 if format_name == "f32" else np.uint16)
+        return floats, numbers, np.empty(0, np.float32), np.empty(0, np.int32)
+    # A row of its own for each thread, or panels for all.
+    size = max(spaces.ROWS, threads) * (widest + 64)
+    return (
+        floats,
+        aligned((size,), np.int8),
+        aligned((size // 32 + 32 * threads,), np.float32),
+        aligned((size // 32 + 32 * threads,), np.int32),
+    )
