@@ -9,7 +9,7 @@ import pytest
 from kernelgate import devices
 from kernelgate.__main__ import main
 from kernelgate.kernel import discover
-from kernelgate.peers import PeersError
+from kernelgate.peers import PeersError, rounds
 from kernelgate.peers.command import _names
 from kernelgate.peers.plan import Group, Operation, models, planned, rows_of
 from kernelgate.peers.rounds import LEAST_ROUNDS, add_rates, interleaved, merged, summary
@@ -147,3 +147,30 @@ def test_a_group_survives_its_journey_to_another_process():
     assert Group.from_json(group.to_json()) == group
     assert json.loads(group.to_json())["operations"] == ["decode-b1"]
     assert _names("a, b,") == ["a", "b"]
+
+
+class Threads:
+    """Clocks of a process whose other threads compute for some more seconds."""
+
+    def __init__(self, busy):
+        self.now, self.busy, self.looks = 0.0, busy, 0
+
+    def perf_counter(self):
+        return self.now
+
+    def process_time(self):
+        return min(self.now, self.busy)
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.looks += 1
+
+
+@pytest.mark.parametrize(
+    ("busy", "looks"), [(0.0, 1), (10.5 * rounds.LOOK, 12), (1e9, round(rounds.LONGEST_WAIT / rounds.LOOK))]
+)
+def test_a_block_waits_until_no_other_thread_computes_but_not_for_ever(monkeypatch, busy, looks):
+    threads = Threads(busy)
+    monkeypatch.setattr(rounds, "time", threads)
+    rounds.at_rest()
+    assert threads.looks == pytest.approx(looks, abs=1)

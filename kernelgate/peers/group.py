@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from .. import numba_cache, threads
+from .. import jax_programs, numba_cache, threads
 from ..pairing import own_channel
 from .plan import Group, Operation, family_of, folder_of, is_llamacpp, is_transformers, rows_of
 from .rounds import interleaved, summary
@@ -31,6 +31,7 @@ def main() -> None:
     group = Group.from_json(sys.stdin.readline())
     threads.pin(group.threads)
     numba_cache.use("suite")
+    jax_programs.keep()
     for found in measured(group):
         print(json.dumps(found), file=channel, flush=True)
 

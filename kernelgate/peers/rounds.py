@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..timing import calls_in_a_block, seconds, settle, warm_up
+from ..timing import calls_in_a_block, seconds, warm_up
 
 LEAST_ROUNDS, MOST_ROUNDS = 5, 200
 # Of the bandwidth probe, which takes as long as many blocks, one in so many rounds.
 PROBED = 8
+
+# How long others' threads may go on, how long one looks whether they do, and how much of it counts as rest.
+LONGEST_WAIT, LOOK, RESTING = 0.5, 0.004, 0.1
 
 Call = Callable[[], object]
 
@@ -37,11 +40,27 @@ def interleaved(
             probed.append(probe())
         start = time.perf_counter()
         for row in order.sample(rows, len(rows)):
-            settle(calls[row], iterations[row])
+            at_rest()
+            # As in a loop over tokens, a call finds its own threads awake.
+            calls[row]()
             took[row].append(seconds(calls[row], iterations[row]) / iterations[row])
         spent += time.perf_counter() - start
         count += 1
     return took, probed
+
+
+def at_rest() -> None:
+    """Wait until no thread of this process computes.
+
+    Idle workers spin in case there is more to do, those of llama.cpp for tens of milliseconds: beside them, on a
+    processor for each thread, the next row would be measured at half its speed.
+    """
+    end = time.perf_counter() + LONGEST_WAIT
+    while time.perf_counter() < end:
+        before, start = time.process_time(), time.perf_counter()
+        time.sleep(LOOK)
+        if time.process_time() - before < RESTING * (time.perf_counter() - start):
+            return
 
 
 def log_ratio(took: Mapping[str, Sequence[float]], row: str, other: str) -> float:
