@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .devices import choose_backends, choose_devices, lacking
-from .kernel import BACKENDS, Folder, backend_of, discover, itemsize
+from .kernel import BACKENDS, Folder, backend_of, discover
 from .subject import Subject
-
-MOST_BYTES = 192 << 20
 
 
 @dataclass(frozen=True)
@@ -41,17 +39,15 @@ class Selection:
     def cases(self, subject: Subject, clock: bool = True) -> dict[str, Mapping[str, Any]]:
         """The cases to time: the heavy ones only if asked for, and none that would take the subject hours.
 
-        Without a clock, also none that move more than MOST_BYTES: drawing them would take longer than all the rest.
+        Without a clock, none of what is loaded first, as a model is: loading takes longer than all the rest, and the
+        domain proves it in small.
         """
         kernel = subject.kernel
         hopeless = {case for case, other in kernel.extrapolated.items() if subject.implementation in other.left_out}
         cases = {**kernel.cases, **(kernel.heavy if self.heavy else {})}
-        size = itemsize(subject.dtype)
-        return {
-            case: dims
-            for case, dims in cases.items()
-            if case not in hopeless and (clock or kernel.work(size, **dims).bytes <= MOST_BYTES)
-        }
+        if not clock and kernel.bind is not None:
+            return {}
+        return {case: dims for case, dims in cases.items() if case not in hopeless}
 
     def subjects(
         self,
