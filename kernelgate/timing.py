@@ -170,13 +170,13 @@ def paired_ratio(first: Callable[[], object], second: Callable[[], object]) -> f
     return math.exp(statistics.median(logarithms))
 
 
-def calls_in_a_block(call: Callable[[], object]) -> int:
-    """How many calls fill BLOCK_SECONDS, judged by the quickest of a few."""
+def calls_in_a_block(call: Callable[[], object], block: float = BLOCK_SECONDS) -> int:
+    """How many calls fill a block of so many seconds, judged by the quickest of a few."""
     quickest = seconds(call, 1)
     for _ in range(4):
-        if quickest < BLOCK_SECONDS:
+        if quickest < block:
             quickest = min(quickest, seconds(call, 1))
-    return max(1, math.ceil(BLOCK_SECONDS / quickest))
+    return max(1, math.ceil(block / quickest))
 
 
 def settle(call: Callable[[], object], iterations: int) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from ..timing import calls_in_a_block, seconds, warm_up
 
 LEAST_ROUNDS, MOST_ROUNDS = 5, 200
+# As a text is generated, calls follow each other: they find their own threads awake, and in the caches what fits there.
+BLOCK_SECONDS = 0.1
 # Of the bandwidth probe, which takes as long as many blocks, one in so many rounds.
 PROBED = 8
 
@@ -31,7 +33,7 @@ def interleaved(
     iterations = {}
     for row, call in calls.items():
         warm_up(call)
-        iterations[row] = calls_in_a_block(call)
+        iterations[row] = calls_in_a_block(call, BLOCK_SECONDS)
     took: dict[str, list[float]] = {row: [] for row in calls}
     probed: list[float] = []
     rows, spent, count = sorted(calls), 0.0, 0
@@ -41,8 +43,7 @@ def interleaved(
         start = time.perf_counter()
         for row in order.sample(rows, len(rows)):
             at_rest()
-            # As in a loop over tokens, a call finds its own threads awake.
-            calls[row]()
+            warm_up(calls[row], BLOCK_SECONDS / 4)
             took[row].append(seconds(calls[row], iterations[row]) / iterations[row])
         spent += time.perf_counter() - start
         count += 1
