@@ -10,6 +10,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .numba_cache import COPY
+
 ARMS = ("base", "control", "head")
 # Copies of each arm: where a copy's code happens to lie moves its times, and averages out over several.
 COPIES = 2
@@ -57,9 +59,7 @@ def lay_out(root: Path, base: Base, package: str, folder: Path) -> dict[str, tup
         tar.extractall(folder / "base-tree", filter="data")
     trees = {"base": folder / "base-tree" / package, "control": folder / "base-tree" / package, "head": root / package}
     # By content too: machine code that is found again bears the name of the package that it was compiled in.
-    names = {
-        arm: tuple(f"kernelgate_{arm}_{digest(tree)}_{copy}" for copy in range(COPIES)) for arm, tree in trees.items()
-    }
+    names = {arm: tuple(f"{COPY}_{arm}_{digest(tree)}_{copy}" for copy in range(COPIES)) for arm, tree in trees.items()}
     for arm, packages in names.items():
         for name in packages:
             shutil.copytree(trees[arm], folder / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -92,7 +92,7 @@ def own_channel() -> TextIO:
 def prepare(job: Job) -> None:
     """Pin the threads, and make the packages importable."""
     threads.pin(job.threads)
-    numba_cache.use("gate")
+    numba_cache.use()
     sys.path.insert(0, job.folder)
 
 

@@ -76,7 +76,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         )
     except (UnavailableError, KernelError) as error:
         raise pytest.UsageError(str(error)) from None
-    numba_cache.use("suite")
+    numba_cache.use()
     if config.getoption("benchmark_only") and not config.getoption("against"):
         jax_programs.keep()
 

@@ -2,11 +2,14 @@
 
 import importlib
 import os
+import shutil
+import subprocess
 import sys
 
 import pytest
 
-from kernelgate.numba_cache import digest
+from kernelgate import numba_cache
+from kernelgate.numba_cache import COPY, digest
 
 ENTRY = """
 from numba import njit
@@ -51,10 +54,10 @@ def hits(function):
 
 def test_a_copy_finds_the_machine_code_and_a_changed_callee_does_not(write):
     factor = f"{2.0 + os.getpid() * 1e-9!r}"  # which no earlier run has left in the cache
-    for name in ("cached_first", "cached_copy"):
+    for name in (f"{COPY}_first", f"{COPY}_second"):
         write(name, factor)
-    write("cached_changed", f"{factor} * 2.0")
-    first, copy, changed = map(entry_of, ("cached_first", "cached_copy", "cached_changed"))
+    write(f"{COPY}_changed", f"{factor} * 2.0")
+    first, copy, changed = map(entry_of, (f"{COPY}_first", f"{COPY}_second", f"{COPY}_changed"))
     assert [hits(first), hits(copy), hits(changed)] == [0, 1, 0]
     assert first(1.0) == copy(1.0) == float(factor) + 1
     assert changed(1.0) == 2 * float(factor) + 1
@@ -73,10 +76,51 @@ def test_by_its_own_file_alone_numba_runs_what_is_no_longer_there(write, tmp_pat
     assert entry_of("stale")(1.0) == 1.0 * 2.0 + 1.0
 
 
-def test_a_digest_is_of_all_that_is_imported_and_of_no_name(write):
-    found = {digest(write(name, factor)) for name, factor in (("one", "2.0"), ("two", "2.0"), ("three", "3.0"))}
+LOADED = """
+import sys
+from kernelgate import numba_cache
+numba_cache.use()
+sys.path.insert(0, sys.argv[1])
+from {package}.entry import entry
+print(entry(1.0), sum(entry.stats.cache_hits.values()))
+"""
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """What `entry` of a package gives in a process of its own, and how often it was found in the cache."""
+    pytest.importorskip("numba", reason="needs pip install 'kernelgate[numba]'")
+    monkeypatch.setenv(numba_cache.ROOT, str(tmp_path / "cache"))
+
+    def run(package):
+        command = (sys.executable, "-c", LOADED.format(package=package), str(tmp_path))
+        ran = subprocess.run(command, capture_output=True, text=True)
+        return ran.stdout.split() or ran.stderr.splitlines()[-1]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("names", "hits"), [((f"{COPY}_one", f"{COPY}_two"), ["0", "1"]), (("one", "two"), ["0", "0"])]
+)
+def test_machine_code_outlives_a_copy_and_of_another_package_is_not_taken(names, hits, write, loaded, tmp_path):
+    for package, found in zip(names, hits, strict=True):
+        write(package)
+        assert loaded(package) == ["3.0", found]
+        shutil.rmtree(tmp_path / package)
+
+
+def test_what_a_copy_does_not_hold_is_missing(write, loaded):
+    assert loaded(write(f"{COPY}_there", entry=ENTRY + "from . import absent\n").parent.name) == (
+        f"ImportError: cannot import name 'absent' from '{COPY}_there' ({write(COPY + '_there').parent / '__init__.py'})"
+    )
+
+
+def test_a_digest_is_of_all_that_is_imported_and_of_no_copys_name(write):
+    contents = (("one", "2.0"), ("two", "2.0"), ("three", "3.0"))
+    found = {digest(write(f"{COPY}_{name}", factor)) for name, factor in contents}
     assert len(found) == 2
-    assert digest(write("four", entry=ENTRY + "\n")) not in found
+    assert digest(write(f"{COPY}_four", entry=ENTRY + "\n")) not in found
 
 
 def test_a_file_of_no_package_has_no_digest(tmp_path):

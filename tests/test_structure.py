@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from structure_plants import KERNEL, SIZE, reader, worse
 
 from kernelgate.kernel import Kernel
+from kernelgate.numba_cache import COPY
 from kernelgate.structure import compare, unread
 from kernelgate.structure.differences import NOT_READ, RULES
 from kernelgate.structure.listing import MOST_CHARACTERS, bounded
@@ -149,7 +150,7 @@ SCRIPT = """
 import json, sys
 from kernelgate import numba_cache, threads
 threads.pin(1)
-numba_cache.use("suite")
+numba_cache.use()
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from kernelgate.arrays import aligned, map_arrays
@@ -180,7 +181,7 @@ def test_copies_in_processes_of_their_own_differ_in_nothing(tmp_path):
     slow = ("numba_vectors.py", "numba_online.py", "numba_fused.py", "numba_packed.py", "numba_bf16_packed.py")
     left_out = shutil.ignore_patterns("__pycache__", "data", "checkpoints", *others, *slow)
     runs = []
-    for package, seed, order in (("kernelgate_base_0", "1", "1"), ("kernelgate_head_1", "2", "-1")):
+    for package, seed, order in ((f"{COPY}_base", "1", "1"), (f"{COPY}_head", "2", "-1")):
         shutil.copytree(ROOT / "impls", tmp_path / package, ignore=left_out)
         command = [sys.executable, "-W", "error", "-c", SCRIPT, str(tmp_path), package, order]
         environment = os.environ | {"PYTHONHASHSEED": seed, "KERNELGATE_NUMBA_CACHE": str(tmp_path / f"cache-{seed}")}

@@ -30,7 +30,7 @@ def main() -> None:
     channel = own_channel()
     group = Group.from_json(sys.stdin.readline())
     threads.pin(group.threads)
-    numba_cache.use("suite")
+    numba_cache.use()
     jax_programs.keep()
     for found in measured(group):
         print(json.dumps(found), file=channel, flush=True)

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         threads.pin(options.threads)
     except ValueError as error:
         raise ProfileError(str(error)) from None
-    numba_cache.use("suite")
+    numba_cache.use()
     jax_programs.keep()
     # Else a program would come from the cache with the scopes of the source that it was compiled from.
     os.environ.setdefault("JAX_COMPILATION_CACHE_INCLUDE_METADATA_IN_KEY", "true")
