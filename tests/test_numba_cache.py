@@ -111,9 +111,8 @@ def test_machine_code_outlives_a_copy_and_of_another_package_is_not_taken(names,
 
 
 def test_what_a_copy_does_not_hold_is_missing(write, loaded):
-    assert loaded(write(f"{COPY}_there", entry=ENTRY + "from . import absent\n").parent.name) == (
-        f"ImportError: cannot import name 'absent' from '{COPY}_there' ({write(COPY + '_there').parent / '__init__.py'})"
-    )
+    write(f"{COPY}_there", entry=ENTRY + "from . import absent\n")
+    assert loaded(f"{COPY}_there").startswith(f"ImportError: cannot import name 'absent' from '{COPY}_there' (")
 
 
 def test_a_digest_is_of_all_that_is_imported_and_of_no_copys_name(write):
