@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from . import gguf_files
-from .checks import check_rewind, checked_padding, checked_prompt, checked_token
+from .cached_model import CachedModel, CacheOfSlots
 
 Array = np.ndarray
 # Tokens that are computed at once: llama.cpp's own default.
@@ -68,24 +68,13 @@ def load(params: Mapping[str, Array], config: Any, weights: str) -> Model:
 
 
 @dataclass(frozen=True, eq=False)
-class Cache:
+class Cache(CacheOfSlots):
     """The state of a batch; the context that holds it goes back to the model when no cache of it is left."""
 
     context: Context
-    padding: Int[Array, " batch"]
-    length: int = 0
-
-    @property
-    def batch(self) -> int:
-        return len(self.padding)
-
-    def rewind(self, length: int) -> Cache:
-        """The cache as it was at `length` positions; ValueError if it never was."""
-        check_rewind(length, self)
-        return replace(self, length=length)
 
 
-class Model:
+class Model(CachedModel):
     """A llama_model behind the methods that all models here have."""
 
     def __init__(self, model: Any, config: Any, weights: str) -> None:
@@ -95,28 +84,12 @@ class Model:
         self.idle: dict[int, list[Any]] = defaultdict(list)
         weakref.finalize(self, _free, model, self.idle)
 
-    def prefill(
-        self,
-        tokens: Int[Any, "batch tokens"],
-        cache: Cache | None = None,
-        *,
-        padding: Int[Any, " batch"] | None = None,
-    ) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache.
-
-        `padding` is how many of the first ids of each row are none of its prompt; llama.cpp never sees them.
-        """
-        tokens = checked_prompt(tokens, self.config, cache)
-        padding = checked_padding(padding, tokens, cache)
-        return self._step(tokens, cache or Cache(Context(self, len(tokens)), padding))
-
-    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
-        return self._step(checked_token(token, self.config, cache)[:, None], cache)
+    def _empty_cache(self, padding: Int[Array, " batch"]) -> Cache:
+        return Cache(Context(self, len(padding)), padding=padding)
 
     def _step(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
         logits = cache.context.step(tokens, cache.padding, cache.length)
-        return logits.astype(self.dtype), replace(cache, length=cache.length + tokens.shape[1])
+        return logits.astype(self.dtype), cache.at(cache.length + tokens.shape[1])
 
 
 class Context:

@@ -16,7 +16,7 @@ def part(name: str) -> Callable[[Function], Function]:
     """Mark a function or method as a part of that name; a profile puts a timed one in its place, nothing else does."""
 
     def marked(function: Function) -> Function:
-        function.__part__ = name  # type: ignore[attr-defined]
+        function.__part__ = name
         return function
 
     return marked

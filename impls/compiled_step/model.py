@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..checks import checked_padding, checked_prompt, checked_token
+from ..cached_model import CachedModel
 from ..parts import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD
 from ..simd.team import Team
 from . import layers, spaces
@@ -22,7 +22,7 @@ Array = np.ndarray
 PARTS = {EMBEDDING: layers.EMBEDDING, ATTENTION: layers.ATTENTION, FEED_FORWARD: layers.FEED_FORWARD, HEAD: layers.HEAD}
 
 
-class CompiledModel:
+class CompiledModel(CachedModel):
     """Runs one step at a time. A second thread and more wait for it in compiled code, as long as the model lives.
 
     Profiles: `count_cycles(True)` starts counting, `part_cycles()` gives calls and processor cycles of each part.
@@ -54,26 +54,7 @@ class CompiledModel:
             threads,
         )
         # The method alone: whoever looks for a model's arrays need not look into its threads.
-        self._step = team.step
-
-    def prefill(
-        self,
-        tokens: Int[Any, "batch tokens"],
-        cache: Cache | None = None,
-        *,
-        padding: Int[Any, " batch"] | None = None,
-    ) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache.
-
-        `padding` is how many of the first ids of each row are none of its prompt; they may be any tokens.
-        """
-        tokens = checked_prompt(tokens, self.config, cache)
-        padding = checked_padding(padding, tokens, cache)
-        return self._run(tokens, cache or self._empty_cache(padding))
-
-    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
-        return self._run(checked_token(token, self.config, cache)[:, None], cache)
+        self._run = team.step
 
     def count_cycles(self, on: bool) -> None:
         """Begin to count anew, or stop."""
@@ -91,7 +72,7 @@ class CompiledModel:
         keys, values = aligned(shape, dtype), aligned(shape, dtype)
         return Cache(keys, values, padding)
 
-    def _run(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
+    def _step(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
         batch, seq = tokens.shape
         together = max(1, spaces.ROWS // seq)
         logits = [self._texts(tokens[first : first + together], first, cache) for first in range(0, batch, together)]
@@ -109,7 +90,7 @@ class CompiledModel:
             self._ids[: part.size] = part.reshape(-1)
             begun = cache.length + begin
             self._orders[: spaces.TIMED] = (texts, end - begin, begun, *cache.places, first_text, end == seq)
-            logits = self._step()
+            logits = self._run()
         return logits.view(ml_dtypes.bfloat16) if self._format == "bf16" else logits
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from ..checks import check_rewind
+from ..cached_model import CacheOfSlots
 from .arrays import empty
 
 Array = np.ndarray
@@ -17,32 +17,21 @@ HIDDEN = -1e30
 
 
 @dataclass(frozen=True, eq=False)
-class Cache:
-    """Keys and values in the first `length` slots, for each layer. What lies behind them is not looked at.
+class Cache(CacheOfSlots):
+    """Keys and values, for each layer.
 
     `hidden` is added to the scores of the slots that are padding in any row; None if none is.
     """
 
     keys_values: Float32[Array, "layers 2 batch kv_heads context head_dim"]
-    padding: Int32[Array, " batch"]
     hidden: Float32[Array, "batch 1 most_padding 1"] | None
-    length: int = 0
 
     @classmethod
     def empty(cls, config: Any, padding: Int32[Array, " batch"]) -> Cache:
         keys_values = empty(config.layers, 2, len(padding), config.kv_heads, config.context, config.head_dim)
         slots = np.arange(padding.max())
         hidden = np.where(slots < padding[:, None], np.float32(HIDDEN), np.float32(0))[:, None, :, None]
-        return cls(keys_values, padding, hidden if slots.size else None)
-
-    @property
-    def batch(self) -> int:
-        return len(self.padding)
-
-    def rewind(self, length: int) -> Cache:
-        """The cache as it was at `length` slots; ValueError if it never was."""
-        check_rewind(length, self)
-        return replace(self, length=length)
+        return cls(keys_values, hidden if slots.size else None, padding=padding)
 
     def positions(self, seq: int) -> slice | Int32[Array, "batch seq"]:
         """The positions of the next `seq` slots: a slice where they are those of every row. In padding they are 0."""

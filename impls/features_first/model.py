@@ -1,15 +1,14 @@
-"""What the models that lie features first share: checks, buffers, the norm and the head."""
+"""What the models that lie features first share: buffers, the norm and the head."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import replace
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Int, Int32
 
-from ..checks import checked_padding, checked_prompt, checked_token
+from ..cached_model import CachedModel
 from ..parts import HEAD, part
 from .arrays import empty
 from .attention import Attention
@@ -31,7 +30,7 @@ class Buffers:
         self.attention = Attention(config, batch, seq)
 
 
-class FeaturesFirst(ABC):
+class FeaturesFirst(CachedModel):
     """A decoder whose norms divide by the root mean square, all else of them being folded into its weights.
 
     It runs one step at a time, in buffers that are made anew when batch or number of tokens change.
@@ -57,24 +56,8 @@ class FeaturesFirst(ABC):
     def _run_layers(self, cache: Cache, positions: Any) -> None:
         """Add to `hidden` what the layers make of it."""
 
-    def prefill(
-        self,
-        tokens: Int[Any, "batch tokens"],
-        cache: Cache | None = None,
-        *,
-        padding: Int[Any, " batch"] | None = None,
-    ) -> tuple[Float32[Array, "batch vocab_size"], Cache]:
-        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache.
-
-        `padding` is how many of the first ids of each row are none of its prompt; they may be any tokens.
-        """
-        tokens = checked_prompt(tokens, self.config, cache)
-        padding = checked_padding(padding, tokens, cache)
-        return self._step(tokens, cache or Cache.empty(self.config, padding))
-
-    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float32[Array, "batch vocab_size"], Cache]:
-        """Logits after one more token a row, which takes slot `cache.length`; and the cache with it."""
-        return self._step(checked_token(token, self.config, cache)[:, None], cache)
+    def _empty_cache(self, padding: Int32[Array, " batch"]) -> Cache:
+        return Cache.empty(self.config, padding)
 
     def _step(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float32[Array, "batch vocab_size"], Cache]:
         batch, seq = tokens.shape
@@ -83,7 +66,7 @@ class FeaturesFirst(ABC):
         positions = cache.positions(seq)
         self._embed(tokens, positions)
         self._run_layers(cache, positions)
-        return self._logits(), replace(cache, length=cache.length + seq)
+        return self._logits(), cache.at(cache.length + seq)
 
     @part(HEAD)
     def _logits(self) -> Float32[Array, "batch vocab_size"]:

@@ -40,7 +40,7 @@ class Looped(Unrolled):
         padding: Int[Any, " batch"] | None = None,
     ) -> Int32[np.ndarray, "batch count"]:
         """As `generation.generate`, which calls this. All random numbers are taken first, even if a stop comes soon."""
-        tokens = checked_prompt(prompt, self.config, None, unread=jax.Array)
+        tokens = checked_prompt(prompt, self.config, None, self.unread)
         padding = checked_padding(padding, tokens, None)
         check_count(count, tokens.shape[1], self.config)
         # As long as any text can be, so that the program is the same for all counts.

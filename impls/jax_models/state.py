@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from ..checks import check_rewind
+from ..cached_model import CacheOfSlots
 
 
 class State(NamedTuple):
@@ -36,20 +36,13 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Cache:
-    """A state, its length and its padding, known to the host without waiting for the device."""
+class Cache(CacheOfSlots):
+    """A state, if there is one yet, and what the host knows of it without waiting for the device."""
 
-    state: State
-    length: int
-    padding: Int[np.ndarray, " batch"]
+    state: State | None
 
-    @property
-    def batch(self) -> int:
-        return len(self.padding)
-
-    def rewind(self, length: int) -> Cache:
-        """The cache as it was at `length` slots; ValueError if it never was."""
-        check_rewind(length, self)
+    def at(self, length: int) -> Cache:
+        assert self.state is not None
         on_device = number(length, self.state.length.sharding)
         return replace(self, state=self.state._replace(length=on_device), length=length)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ml_dtypes
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from ..checks import check_rewind, checked_padding, checked_prompt, checked_token
+from ..cached_model import CachedModel, CacheOfSlots
 from ..config import LlamaConfig
 from ..gpt2_config import GPT2Config
 from .caches import Borrowed, Caches, GrowingCaches, StaticCaches
@@ -38,50 +38,21 @@ def load(params: Mapping[str, Array], config: LlamaConfig | GPT2Config, caches: 
 
 
 @dataclass(frozen=True, eq=False)
-class Cache:
-    """A cache of the library's, and how far it is filled. What lies behind is forgotten by the next step."""
+class Cache(CacheOfSlots):
+    """A cache of the library's. What lies behind its length is forgotten by the next step."""
 
     borrowed: Borrowed
-    padding: Int[Array, " batch"]
-    length: int = 0
-
-    @property
-    def batch(self) -> int:
-        return len(self.padding)
-
-    def rewind(self, length: int) -> Cache:
-        """The cache as it was at `length` positions; ValueError if it never was."""
-        check_rewind(length, self)
-        return replace(self, length=length)
 
 
-class Model:
+class Model(CachedModel):
     """A model of the library's behind the methods that all models here have."""
 
     def __init__(self, library: Any, config: Any, caches: Caches, compiled: bool) -> None:
         self.library, self.config, self.caches = library, config, caches
         self.run: Callable[..., Any] = compiled_by_torch(library.forward) if compiled else library.forward
 
-    def prefill(
-        self,
-        tokens: Int[Any, "batch tokens"],
-        cache: Cache | None = None,
-        *,
-        padding: Int[Any, " batch"] | None = None,
-    ) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits of the last position of a prompt, or of what continues the text in `cache`; and the filled cache.
-
-        `padding` is how many of the first ids of each row are none of its prompt: zeros in the attention mask.
-        """
-        tokens = checked_prompt(tokens, self.config, cache)
-        padding = checked_padding(padding, tokens, cache)
-        if cache is None:
-            cache = Cache(Borrowed(self.caches, len(tokens), self.library.dtype), padding)
-        return self._step(tokens, cache)
-
-    def decode(self, token: Int[Any, " batch"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
-        """Logits after one more token a row, which takes position `cache.length`; and the cache with it."""
-        return self._step(checked_token(token, self.config, cache)[:, None], cache)
+    def _empty_cache(self, padding: Int[Array, " batch"]) -> Cache:
+        return Cache(Borrowed(self.caches, len(padding), self.library.dtype), padding=padding)
 
     @torch.inference_mode()
     def _step(self, tokens: Int[Array, "batch seq"], cache: Cache) -> tuple[Float[Array, "batch vocab_size"], Cache]:
@@ -98,7 +69,7 @@ class Model:
             **_masked(cache.padding, cache.length, end, self.caches.slots(end)),
         )
         borrowed.length = end
-        return _host(output.logits[:, -1]), replace(cache, length=end)
+        return _host(output.logits[:, -1]), cache.at(end)
 
 
 def compiled_by_torch(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from typing import Any
 
@@ -13,22 +14,23 @@ from ..config import LlamaConfig
 from ..gpt2_config import GPT2Config
 
 
-class Caches:
+class Caches(ABC):
     """Where caches come from, and how many positions one is taken to hold."""
 
     def __init__(self, library_config: Any, config: LlamaConfig | GPT2Config) -> None:
         self.library_config, self.config = library_config, config
 
+    @abstractmethod
     def borrow(self, batch: int, dtype: torch.dtype) -> Any:
         """An empty cache for so many rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give_back(self, batch: int, cache: Any) -> None:
         """Of a cache that nobody uses any more."""
 
+    @abstractmethod
     def cut(self, cache: Any, length: int) -> None:
         """Forget what lies behind the first `length` positions."""
-        raise NotImplementedError
 
     def slots(self, end: int) -> int:
         """How many slots a mask must tell of, of a cache that is filled to `end`."""
@@ -40,6 +42,9 @@ class GrowingCaches(Caches):
 
     def borrow(self, batch: int, dtype: torch.dtype) -> Any:
         return transformers.DynamicCache(config=self.library_config)
+
+    def give_back(self, batch: int, cache: Any) -> None:
+        """It has grown with its text, and none is made of it again."""
 
     def cut(self, cache: Any, length: int) -> None:
         if behind := cache.get_seq_length() - length:
