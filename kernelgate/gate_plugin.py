@@ -76,7 +76,8 @@ class GatePlugin:
             there = implementations(Path(folder) / packages["base"][0])
             here = implementations(self.root / self.package)
             known = [row for row in rows if (row.kernel, row.impl) in there]
-            touched = {str(row) for row in known if (row.kernel, row.impl) in self._touched()}
+            changed = self._touched()
+            touched = {str(row) for row in known if (row.kernel, row.impl) in changed}
             gate = Gate(
                 folder=Path(folder),
                 packages=packages,
