@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from . import compiling
 from .journal import Journal
 from .machine import watched
 from .pairing import Job, Row
@@ -19,8 +20,6 @@ from .workers import results, results_apart
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
 # suspect leaves the confirming once it is decided.
 SCREENING = (4, 4, 8, 16)
-# Processes of a row that runs no file but the base's: it cannot differ, and tells of the clock alone.
-SAME = 2
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
 CONTROL_LOOKS = 2
@@ -50,8 +49,6 @@ class Outcome:
     listing: tuple[str, str] | None = None
     # Which exact figures neither side gave, and why.
     unread: str = ""
-    # Whether it runs no file but the base's.
-    same: bool = False
 
 
 # Head's and control's evidence by row.
@@ -70,8 +67,6 @@ class Gate:
     budget: float
     # Rows whose files are not the base's: only theirs can differ in structure.
     touched: frozenset[str] = frozenset()
-    # Rows that run the base's files in head's environment, so the base itself.
-    same: frozenset[str] = frozenset()
     # Where base and control run, if not in head's environment.
     base_interpreter: str | None = None
     level: float = FALSE_FAIL
@@ -84,6 +79,7 @@ class Gate:
     def run(self, rows: Iterable[Row]) -> dict[str, Outcome]:
         """Screen all rows, measure suspects afresh, and say of each what holds."""
         by_name = {str(row): row for row in rows}
+        self._compile(by_name.values())
         self._screen(by_name)
         screened = self._evidence("screen")
         verdicts = self._confirm({name: by_name[name] for name in self._suspects(screened)})
@@ -97,10 +93,18 @@ class Gate:
             for name in by_name
         }
 
+    def _compile(self, rows: Iterable[Row]) -> None:
+        """Have Numba compile what it never did, outside of the budget; of two environments, each does as it runs."""
+        job = self._job(tuple(rows), FIRST_SEED["screen"], 0.0)
+        wanted = compiling.uncompiled(job) if self.base_interpreter is None else []
+        for done in compiling.compiled(replace(job, rows=tuple(wanted))):
+            self.progress(f"compiling: {done} of {len(wanted)}")
+        self.started = time.monotonic()
+
     def _suspects(self, screened: Pairs) -> set[str]:
-        """Rows whose head, or whose control, seems slower than the margin; none that run nothing but the base."""
-        heads = {name: head for name, (head, _) in screened.items() if name not in self.same}
-        controls = {name: control for name, (_, control) in screened.items() if name not in self.same}
+        """Rows whose head, or whose control, seems slower than the margin."""
+        heads = {name: head for name, (head, _) in screened.items()}
+        controls = {name: control for name, (_, control) in screened.items()}
         return {*suspects(heads, self.margins), *suspects(controls, self.margins)}
 
     @property
@@ -111,10 +115,8 @@ class Gate:
         return f"the same code against itself came out slower than the margin in {', '.join(self.alarms)}"
 
     def _screen(self, rows: Mapping[str, Row]) -> None:
-        self._processes("screen", 0, SAME, rows, SCREENED_BY * self.budget)
-        rows = {name: row for name, row in rows.items() if name not in self.same}
-        first = SAME
-        for count in (SCREENING[0] - SAME, *SCREENING[1:]):
+        first = 0
+        for count in SCREENING:
             self._processes("screen", first, count, rows, SCREENED_BY * self.budget)
             first += count
             screened = self._evidence("screen")
@@ -174,20 +176,15 @@ class Gate:
 
     def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Iterator[dict[str, Any]]:
         """The results of one fresh process as they come; of a row that kills it, that it does."""
-        wanted = self.touched if (stage, process) == ("screen", 0) else frozenset()
-        seed = FIRST_SEED[stage] + process
-        limit = self._seconds_a_row(stage, len(rows))
-        job = Job(
-            str(self.folder),
-            self.packages,
-            rows,
-            seed,
-            self.threads,
-            limit,
-            tuple(sorted(wanted)),
-            tuple(sorted(self.same)),
-        )
+        job = self._job(rows, FIRST_SEED[stage] + process, self._seconds_a_row(stage, len(rows)))
+        if stage == "screen":
+            # To load a copy takes longer than its blocks; processes in turn take another.
+            copies = {arm: (names[process % len(names)],) for arm, names in self.packages.items()}
+            job = replace(job, packages=copies, structure=tuple(sorted(self.touched)) if process == 0 else ())
         yield from results(job) if self.base_interpreter is None else results_apart(job, self.base_interpreter)
+
+    def _job(self, rows: tuple[Row, ...], seed: int, seconds: float) -> Job:
+        return Job(str(self.folder), self.packages, rows, seed, self.threads, seconds)
 
     def _seconds_a_row(self, stage: str, rows: int) -> float:
         """The time for the blocks of a row: less where there are many, so that screening keeps within its share."""
@@ -219,7 +216,7 @@ class Gate:
             return Outcome(name, Verdict.INCONCLUSIVE, margin, reason="the budget ended before two processes")
         head, control = evidence[name]
         if verdict is None:
-            verdict = Verdict.PASS if name in self.same or within(head, margin) else Verdict.INCONCLUSIVE
+            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
         lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
         structure = next((differences(line["structure"]) for line in lines if "structure" in line), None)
         # Exact figures have no noise to be excused by.
@@ -233,9 +230,7 @@ class Gate:
             ((line["listing"]["base"], line["listing"]["head"]) for line in lines if "listing" in line), None
         )
         missing = next((unread(*sides(line["structure"])) for line in lines if "structure" in line), "")
-        return Outcome(
-            name, verdict, margin, head, control, seconds, reason, structure, listing, missing, name in self.same
-        )
+        return Outcome(name, verdict, margin, head, control, seconds, reason, structure, listing, missing)
 
 
 def differences(figures: Mapping[str, Any]) -> tuple[Difference, ...]:

@@ -49,7 +49,13 @@ def add(parser: pytest.Parser) -> None:
     option(
         "--margin", type=share, metavar="PERCENT", help="slowdown to put up with (default: the spec's, else `margin`)"
     )
-    option("--budget", type=seconds, default=600.0, metavar="TIME", help="time to decide in (default: 10m)")
+    option(
+        "--budget",
+        type=seconds,
+        default=600.0,
+        metavar="TIME",
+        help="time to decide in, after compiling (default: 10m)",
+    )
     option("--changed", action="store_true", help="judge only what runs files that differ from REF's")
     option(
         "--against-env",

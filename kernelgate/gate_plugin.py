@@ -77,31 +77,34 @@ class GatePlugin:
             here = implementations(self.root / self.package)
             known = [row for row in rows if (row.kernel, row.impl) in there]
             changed = self._touched()
-            touched = {str(row) for row in known if (row.kernel, row.impl) in changed}
+            touched = [row for row in known if (row.kernel, row.impl) in changed]
+            # What runs base's files in base's environment is base itself: to measure it would tell nothing.
+            measured = touched if interpreter is None else known
             gate = Gate(
                 folder=Path(folder),
                 packages=packages,
-                margins={str(row): self._margin(row) for row in known},
+                margins={str(row): self._margin(row) for row in measured},
                 journal=self.journal,
                 threads=threads.available(),
                 budget=self.config.getoption("budget"),
-                touched=frozenset(touched),
-                same=frozenset(map(str, known)) - touched if interpreter is None else frozenset(),
+                touched=frozenset(map(str, touched)),
                 base_interpreter=interpreter,
                 # Each shard spends its share of the whole suite's chance of a false FAIL.
                 level=FALSE_FAIL / self.config.getoption("shard")[1],
                 progress=self._progress,
             )
-            self.outcomes = gate.run(known)
+            self.outcomes = gate.run(measured)
             self.invalid = gate.invalid
-        for row in rows:
-            if row not in known:
-                self.outcomes[str(row)] = Outcome(
-                    str(row), Verdict.NEW, self._margin(row), reason=f"not at {self.base}"
-                )
+        for row in set(known).difference(measured):
+            self._unmeasured(row, Verdict.PASS, f"runs no file but those of {self.base}")
+        for row in set(rows).difference(known):
+            self._unmeasured(row, Verdict.NEW, f"not at {self.base}")
         for kernel, impl in sorted(there - here):
             name = f"{kernel}-{impl}"
             self.outcomes[name] = Outcome(name, Verdict.MISSING, 0.0, reason=f"at {self.base}, not here")
+
+    def _unmeasured(self, row: Row, verdict: Verdict, reason: str) -> None:
+        self.outcomes[str(row)] = Outcome(str(row), verdict, self._margin(row), reason=reason)
 
     def report(self, item: pytest.Item) -> None:
         """Fail the test if the gate found its row slower."""

@@ -17,7 +17,6 @@ from .verdict import FALSE_FAIL, Verdict
 
 SCHEMA = 1
 ORDER = list(Verdict)
-SAME = "; it runs no file but the base's"
 HEADINGS = ("verdict", "row", "base", "ratio", "99 % interval", "would see", "control", "structure")
 
 
@@ -55,8 +54,7 @@ def sentence(outcome: Outcome, base: Base) -> str:
     return (
         f"{outcome.row}: {outcome.verdict}, {outcome.head.ratio - 1:+.1%} against {base} "
         f"(99 % interval {low - 1:+.1%} to {high - 1:+.1%}, margin {outcome.margin:.1%}, "
-        f"{len(outcome.head.ratios)} processes; the same code against itself {outcome.control.ratio - 1:+.1%}"
-        f"{SAME if outcome.same else ''})"
+        f"{len(outcome.head.ratios)} processes; the same code against itself {outcome.control.ratio - 1:+.1%})"
         f"{'; ' + structure_of(outcome) if outcome.structure is not None else ''}"
     )
 
@@ -86,7 +84,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         duration(outcome.base_seconds or 0.0),
         f"{outcome.head.ratio:.3f}",
         f"{low:.3f} to {high:.3f}",
-        "the same files" if outcome.same else f"{outcome.head.detectable(outcome.margin):+.1%}",
+        f"{outcome.head.detectable(outcome.margin):+.1%}",
         f"{outcome.control.ratio:.3f}",
         structure_of(outcome),
     )
@@ -140,7 +138,6 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "control": list(outcome.control.ratios) if outcome.control else [],
         "structure": None if outcome.structure is None else [asdict(difference) for difference in outcome.structure],
         "unread": outcome.unread,
-        "same": outcome.same,
         "listing": None if outcome.listing is None else dict(zip(("base", "head"), outcome.listing, strict=True)),
     }
 

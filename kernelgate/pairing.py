@@ -49,8 +49,7 @@ class Row:
 class Job:
     """What one process measures: rows, the packages of each arm in `folder`, and the seed of its inputs and orders.
 
-    `seconds` is the time for the blocks of a row; `structure` names the rows whose exact figures are wanted too, and
-    `same` those that run no file but the base's.
+    `seconds` is the time for the blocks of a row; `structure` names the rows whose exact figures are wanted too.
     """
 
     folder: str
@@ -60,7 +59,6 @@ class Job:
     threads: int
     seconds: float
     structure: tuple[str, ...] = ()
-    same: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -124,22 +122,19 @@ def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
     from .arrays import aligned, map_arrays
 
     subjects = arms(row, job.packages)
-    # What is one and the same is loaded once: three copies of it would cost more than their blocks.
-    loaded = {"base": subjects["base"][:1]} if str(row) in job.same else subjects
     placed = subjects["head"][0].place(map_arrays(aligned, inputs))
     order = random.Random(job.seed)
     calls: dict[str, list[Callable[[], Any]]] = {}
     # In random order, since what is bound first may lie in better memory.
-    for arm in order.sample(sorted(loaded), len(loaded)):
+    for arm in order.sample(sorted(subjects), len(subjects)):
         try:
-            calls[arm] = [copy.bind(placed) for copy in loaded[arm]]
+            calls[arm] = [copy.bind(placed) for copy in subjects[arm]]
             for call in calls[arm]:
                 call()
         except Exception as error:  # whatever somebody's code at some commit raises, it is that row's result
             return {"problem": f"{arm}: {type(error).__name__}: {error}"}
     figures = structure(subjects, placed, calls) if str(row) in job.structure else {}
-    shared = {arm: calls.get(arm, calls["base"]) for arm in subjects}
-    return {**figures, **interleave(shared, order, job.seconds)}
+    return {**figures, **interleave(calls, order, job.seconds)}
 
 
 def structure(

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from kernelgate.gate import CONFIRMING, FIRST_LOOK, LEAST_SECONDS, MOST_SECONDS, PREPARING, SAME, SCREENING, Gate
+from kernelgate.gate import CONFIRMING, FIRST_LOOK, LEAST_SECONDS, MOST_SECONDS, PREPARING, SCREENING, Gate
 from kernelgate.journal import Journal, JournalError
 from kernelgate.pairing import Row
 from kernelgate.verdict import Verdict
@@ -38,7 +38,6 @@ class FalseGate(Gate):
         dies=(),
         killed_after=None,
         structure=None,
-        same=(),
     ):
         self.rows = {str(row(name)): row(name) for name in slowdowns}
         super().__init__(
@@ -48,7 +47,6 @@ class FalseGate(Gate):
             journal=Journal(folder / "journal.jsonl", {"rows": sorted(self.rows)}, resume),
             threads=1,
             budget=math.inf,
-            same=frozenset(str(row(name)) for name in same),
         )
         self.slowdowns, self.drifts, self.noise, self.seed = slowdowns, drifts or {}, noise, seed
         self.dies, self.killed_after, self.measured = dies, killed_after, []
@@ -104,20 +102,6 @@ def test_what_is_quiet_is_screened_once_and_suspects_afresh(tmp_path):
     assert {process for stage, process, name in gate.measured if name == "quiet"} == set(range(SCREENING[0]))
     confirmed = [process for stage, process, name in gate.measured if (stage, name) == ("confirm", "slow")]
     assert confirmed == list(range(CONFIRMING[0]))
-
-
-def test_what_runs_no_file_but_the_bases_is_measured_twice_and_passes_whatever_the_clock_says(tmp_path):
-    slowdowns = {"same": 0.5, "moved": 0.0, "slow": 0.5}
-    gate = FalseGate(tmp_path, slowdowns, drifts={"moved": 0.5}, noise=0.001, same=("same", "moved"))
-    outcomes = gate.run(gate.rows.values())
-    verdicts = {name.partition("-")[0]: outcome.verdict for name, outcome in outcomes.items()}
-    assert verdicts == {"same": Verdict.PASS, "moved": Verdict.PASS, "slow": Verdict.FAIL}
-    for name in ("same", "moved"):
-        assert [(stage, process) for stage, process, one in gate.measured if one == name] == [
-            ("screen", process) for process in range(SAME)
-        ]
-        assert outcomes[str(row(name))].same
-    assert not outcomes[str(row("slow"))].same
 
 
 def test_a_row_whose_control_moves_is_invalid_and_not_red(tmp_path):

@@ -177,8 +177,7 @@ def _sentence(outcome: Outcome) -> str:
             f"head {change(math.log(outcome.head.ratio))} against base, 99 % interval {change(low)} to {change(high)} "
             f"from {len(outcome.head.ratios)} processes; margin {outcome.margin:.1%}"
         )
-        seen = change(math.log1p(outcome.head.detectable(outcome.margin)))
-        told.append("it runs no file but the base's" if outcome.same else f"a slowdown of {seen} would have been seen")
+        told.append(f"a slowdown of {change(math.log1p(outcome.head.detectable(outcome.margin)))} would have been seen")
     if outcome.control is not None:
         told.append(f"the same code against itself {change(math.log(outcome.control.ratio))}")
     return f"<p>{escape('; '.join(told) or 'nothing was measured')}.</p>"

@@ -123,8 +123,7 @@ def _measured(outcome: Outcome, axis: Axis) -> Iterator[str]:
     yield f'<td class="graph">{picture(outcome, axis)}</td>'
     yield f'<td class="number"><b>{change(math.log(outcome.head.ratio))}</b></td>'
     yield f'<td class="number">{change(low)} to {change(high)}</td>'
-    seen = "the same files" if outcome.same else change(math.log1p(outcome.head.detectable(outcome.margin)))
-    yield f'<td class="number">{seen}</td>'
+    yield f'<td class="number">{change(math.log1p(outcome.head.detectable(outcome.margin)))}</td>'
     control = "" if outcome.control is None else change(math.log(outcome.control.ratio))
     yield f'<td class="number dim">{control}</td>'
 

@@ -84,7 +84,6 @@ def _line(row: Mapping[str, Any], rounds: Mapping[str, list[Rounds]], where: str
         _structure(row, where),
         _listing(row, where),
         text(row, "unread", where) if "unread" in row else "",
-        row.get("same") is True,
     )
     return Line(outcome, tuple(rounds.get(name, ())), outcome.listing)
 
