@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
+from .jax_quantisation import quantised_groups
 from .quantisation import GROUP
 
 
@@ -17,22 +18,25 @@ def by_groups(array, scales):
     return groups, scales.astype(jnp.float32).T[:, None]
 
 
-def tiled(kernel, x, weight, scales, result, blocks, dot_flops, interpret):
-    """`pallas_call` of `kernel(*x_refs, weight_ref, scales_ref, out_ref, sum_ref)`, whose sum lasts over the groups.
+def tiled(kernel, x, rows_of_x, weight, scales, blocks, interpret):
+    """`pallas_call` of `kernel(*row_refs, weight_ref, scales_ref, out_ref, sum_ref)`, whose sum lasts over the groups.
 
-    x: arrays `[groups, rows, ...]`; weight `[groups, ..., out]`; result: the shape and dtype of `[rows, out]`; blocks:
-    rows, outputs and groups at a time. Groups that fill up the last block are zero.
+    x `[*batch, dim]`, whose shape and dtype the result takes; rows_of_x: what is made of it, `[groups, rows, ...]`
+    each; weight `[groups, ..., out]`; blocks: rows, outputs and groups at a time. Groups that fill up the last block
+    are zero.
     """
-    (count, out), groups = result.shape, len(weight)
+    groups, _, out = weight.shape
+    count = rows_of_x[0].shape[1]
+    result = jax.ShapeDtypeStruct((count, out), x.dtype)
     rows, columns, depth = (min(block, size) for block, size in zip(blocks, (count, out, groups), strict=True))
     spare = -groups % depth
-    arrays = [jnp.pad(array, ((0, spare), (0, 0), (0, 0))) for array in (*x, weight, scales)]
-    return pl.pallas_call(
+    arrays = [jnp.pad(array, ((0, spare), (0, 0), (0, 0))) for array in (*rows_of_x, weight, scales)]
+    product = pl.pallas_call(
         kernel,
         out_shape=result,
         grid=(pl.cdiv(count, rows), pl.cdiv(out, columns), pl.cdiv(groups, depth)),
         in_specs=[
-            *(pl.BlockSpec((depth, rows, array.shape[2]), lambda i, j, k: (k, i, 0)) for array in x),
+            *(pl.BlockSpec((depth, rows, array.shape[2]), lambda i, j, k: (k, i, 0)) for array in rows_of_x),
             pl.BlockSpec((depth, weight.shape[1], columns), lambda i, j, k: (k, 0, j)),
             pl.BlockSpec((depth, 1, columns), lambda i, j, k: (k, 0, j)),
         ],
@@ -40,12 +44,13 @@ def tiled(kernel, x, weight, scales, result, blocks, dot_flops, interpret):
         scratch_shapes=[pltpu.VMEM((rows, columns), jnp.float32)],
         compiler_params=pltpu.CompilerParams(dimension_semantics=("parallel", "parallel", "arbitrary")),
         cost_estimate=pl.CostEstimate(
-            flops=dot_flops,
-            bytes_accessed=sum(array.size * array.dtype.itemsize for array in (*x, weight, scales, result)),
+            flops=2 * x.size * out,
+            bytes_accessed=sum(array.size * array.dtype.itemsize for array in (*rows_of_x, weight, scales, result)),
             transcendentals=0,
         ),
         interpret=interpret,
-    )(*arrays)
+    )
+    return product(*arrays).reshape(*x.shape[:-1], out)
 
 
 def first_and_last(sum_ref, out_ref):
@@ -72,7 +77,7 @@ def add_groups(x_ref, steps_ref, scales_ref, sum_ref, group_weight):
     sum_ref[...] = sums
 
 
-def quantised_rows(x, quantised_groups):
+def quantised_rows(x):
     """Rows of x as bytes `[groups, rows, 32]` and scales `[groups, rows, 1]`."""
     bytes_of, steps = quantised_groups(x.reshape(-1, x.shape[-1] // GROUP, GROUP))
     return bytes_of.transpose(1, 0, 2), steps.T[..., None]

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Float32, UInt8
 
-from ..jax_quantisation import quantised_groups
 from ..pallas_groups import add_groups, by_groups, first_and_last, quantised_rows, tiled
 
 
@@ -26,13 +25,8 @@ def linear_int4_int8(
     interpret=False,
 ) -> Float[jax.Array, "*batch out"]:
     """`x` in bytes times their scales, `@ (unpacked weight * scales).T`; the weight is laid out by `prepare`."""
-    quantised, steps = quantised_rows(x, quantised_groups)
-    result = jax.ShapeDtypeStruct((quantised.shape[1], weight.shape[2]), x.dtype)
-    flops = 2 * quantised.size * weight.shape[2]
-    blocks = (block_rows, block_out, block_groups)
-    return tiled(_tile, (quantised, steps), weight, scales, result, blocks, flops, interpret).reshape(
-        *x.shape[:-1], weight.shape[2]
-    )
+    blocks = block_rows, block_out, block_groups
+    return tiled(_tile, x, quantised_rows(x), weight, scales, blocks, interpret)
 
 
 def _tile(x_ref, steps_ref, weight_ref, scales_ref, out_ref, sum_ref):

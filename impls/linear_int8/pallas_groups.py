@@ -25,13 +25,9 @@ def linear_int8(
     interpret=False,
 ) -> Float[jax.Array, "*batch out"]:
     """`x @ (weight * scales).T`, the weight laid out by `prepare` and scaled in the dtype of x; summed in float32."""
-    groups, size, out = weight.shape
-    rows = x.reshape(-1, groups, size).transpose(1, 0, 2)
-    result = jax.ShapeDtypeStruct((rows.shape[1], out), x.dtype)
-    blocks = (block_rows, block_out, block_groups)
-    return tiled(_tile, (rows,), weight, scales, result, blocks, 2 * rows.size * out, interpret).reshape(
-        *x.shape[:-1], out
-    )
+    rows = x.reshape(-1, *weight.shape[:2]).transpose(1, 0, 2)
+    blocks = block_rows, block_out, block_groups
+    return tiled(_tile, x, (rows,), weight, scales, blocks, interpret)
 
 
 def _tile(x_ref, weight_ref, scales_ref, out_ref, sum_ref):
