@@ -10,6 +10,9 @@ from .devices import choose_backends, choose_devices, lacking
 from .kernel import BACKENDS, Folder, backend_of, discover
 from .subject import Subject
 
+# What a case may move, in float32, where nothing is timed and it is loaded first.
+LOADED_BYTES = 100e6
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -39,15 +42,16 @@ class Selection:
     def cases(self, subject: Subject, clock: bool = True) -> dict[str, Mapping[str, Any]]:
         """The cases to time: the heavy ones only if asked for, and none that would take the subject hours.
 
-        Without a clock, none of what is loaded first, as a model is: loading takes longer than all the rest, and the
-        domain proves it in small.
+        Without a clock, of what is loaded first, as a model is, only the first case, if its weights are few: loading
+        takes longer than all the rest, and the domain proves it in small.
         """
         kernel = subject.kernel
         hopeless = {case for case, other in kernel.extrapolated.items() if subject.implementation in other.left_out}
         cases = {**kernel.cases, **(kernel.heavy if self.heavy else {})}
-        if not clock and kernel.bind is not None:
-            return {}
-        return {case: dims for case, dims in cases.items() if case not in hopeless}
+        timed = {case: dims for case, dims in cases.items() if case not in hopeless}
+        if clock or kernel.bind is None:
+            return timed
+        return {case: dims for case, dims in list(timed.items())[:1] if kernel.work(4, **dims).bytes < LOADED_BYTES}
 
     def subjects(
         self,

@@ -47,7 +47,8 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
         with compilation(subject.backend, facts):
             # What later calls of a mutating operation give depends on how many there were.
             first = copied(call()) if subject.kernel.mutates else call()
-        warm_up(call)
+        if benchmark.enabled:
+            warm_up(call)
         last = _benchmarked(benchmark, call)
         result = fetch(first if subject.kernel.mutates else last)
     facts["error_ulps"] = judge(subject, result, arguments, partial(_oracle, subject, case))
@@ -63,21 +64,21 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
     return facts
 
 
-# The oracle's results of the latest cases of models, which take it seconds, for all implementations that share them.
-_expected: dict[tuple[str, ...], Any] = {}
-MOST_EXPECTED = 4
+# The oracle's results for the cases of the latest kernel, which all of its implementations share.
+_expected: dict[tuple[str, str], dict[tuple[str, ...], Any]] = {}
 
 
 def _oracle(subject: Subject, case: str, arguments: tuple[Any, ...]) -> Any:
     held = subject.kernel.rounded(subject.module, *arguments)
-    if subject.operation == "kernel" or not all(map(operator.is_, held, arguments)):
+    if not all(map(operator.is_, held, arguments)):
         return subject.oracle(arguments)
-    key = (subject.folder.package, subject.folder.name, subject.operation, case, subject.dtype)
-    if key not in _expected:
-        while len(_expected) >= MOST_EXPECTED:
-            _expected.pop(next(iter(_expected)))
-        _expected[key] = subject.oracle(arguments)
-    return _expected[key]
+    kernel, key = (subject.folder.package, subject.folder.name), (subject.operation, case, subject.dtype)
+    if kernel not in _expected:
+        _expected.clear()
+    results = _expected.setdefault(kernel, {})
+    if key not in results:
+        results[key] = subject.oracle(arguments)
+    return results[key]
 
 
 def warm_up(call: Callable[[], object], least_seconds: float = WARM_SECONDS) -> None:

@@ -51,6 +51,21 @@ def test_parts_are_counted_when_asked_for(family, config):
     assert set(model.part_cycles().values()) == {(0, 0)}
 
 
+def test_a_token_in_an_array_takes_the_shorter_way_to_the_same_logits_and_mistakes():
+    model = load("llama", LLAMA)
+    _, cache = model.prefill([[1, 2]])
+    expected, _ = model.decode([3], cache)
+    logits, after = model.decode(np.array([3]), cache)
+    assert (logits == expected).all()
+    assert (after.length, cache.length) == (3, 2)
+    for wrong in ([-1], [LLAMA.vocab_size], [1.0], [True], [1, 2]):
+        with pytest.raises(ValueError, match="token"):
+            model.decode(np.array(wrong), cache)
+    _, full = model.prefill(np.ones((1, LLAMA.context), np.int64))
+    with pytest.raises(ValueError, match="cache is full"):
+        model.decode(np.array([3]), full)
+
+
 @pytest.mark.parametrize("gated", [True, False])
 def test_matrices_come_back_from_their_places(gated):
     from impls.compiled_step.architecture import places_of

