@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .pairing import WARM_SECONDS, Job, Row, arms, draw, exact, own_channel, prepare
+from .pairing import WARM_SECONDS, Job, Row, arms, draw, own_channel, prepare
 
 
 class Arm:
@@ -26,17 +26,15 @@ class Arm:
         self.placed: tuple[Any, ...] = ()
 
     def do(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """`bind` a row, give its `figures`, say how many calls make a `block`, or time one of so many `calls`."""
+        """`bind` a row, say how many calls make a `block`, or time one of so many `calls`."""
         match asked:
             case {"bind": row}:
                 return self._bind(Row(**row))
-            case {"figures": _}:
-                return exact(self.subjects[0], self.placed, self.calls[0])
             case {"warm": _}:
                 return {"calls": self._warm()}
             case {"calls": calls}:
                 return {"seconds": self._block(calls)}
-        raise ValueError(f"asked for {asked!r}, expected bind, figures, warm or calls")
+        raise ValueError(f"asked for {asked!r}, expected bind, warm or calls")
 
     def _bind(self, row: Row) -> dict[str, Any]:
         from .arrays import aligned, map_arrays

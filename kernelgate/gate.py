@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import compiling
+from .environments import paths
 from .journal import Journal
 from .machine import watched
 from .pairing import Job, Row
-from .structure.differences import Difference, compare, unread
+from .reading import ARMS, Side, read
+from .structure.differences import LISTING, Difference, compare, unread
 from .verdict import FALSE_FAIL, Evidence, Verdict, judge, spent, suspects, within
 from .workers import results, results_apart
 
@@ -73,13 +74,15 @@ class Gate:
     progress: Callable[[str], None] = lambda text: None
     started: float = field(default_factory=time.monotonic)
     look_started: float = 0.0
+    # What was read of base and head, by row and arm; None where it cannot be.
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Rows whose control was found slower than the same code by the rule that heads are judged by.
     alarms: tuple[str, ...] = ()
 
     def run(self, rows: Iterable[Row]) -> dict[str, Outcome]:
         """Screen all rows, measure suspects afresh, and say of each what holds."""
         by_name = {str(row): row for row in rows}
-        self._compile(by_name.values())
+        self._read(tuple(row for name, row in by_name.items() if name in self.touched))
         self._screen(by_name)
         screened = self._evidence("screen")
         verdicts = self._confirm({name: by_name[name] for name in self._suspects(screened)})
@@ -93,12 +96,15 @@ class Gate:
             for name in by_name
         }
 
-    def _compile(self, rows: Iterable[Row]) -> None:
-        """Have Numba compile what it never did, outside of the budget; of two environments, each does as it runs."""
-        job = self._job(tuple(rows), FIRST_SEED["screen"], 0.0)
-        wanted = compiling.uncompiled(job) if self.base_interpreter is None else []
-        for done in compiling.compiled(replace(job, rows=tuple(wanted))):
-            self.progress(f"compiling: {done} of {len(wanted)}")
+    def _read(self, rows: tuple[Row, ...]) -> None:
+        """The exact figures of base and head, outside of the budget: on the way Numba compiles what it never did."""
+        job = self._job(rows, FIRST_SEED["screen"], 0.0)
+        sides = {arm: Side(arm) for arm in ARMS}
+        if self.base_interpreter is not None:
+            sides["base"] = Side("base", self.base_interpreter, paths(self.base_interpreter, self.folder))
+        for done, line in enumerate(read(job, sides), 1):
+            self.figures.setdefault(line["row"], {})[line["arm"]] = line.get("figures")
+            self.progress(f"reading what compilers make of it: {done} of {len(ARMS) * len(rows)}")
         self.started = time.monotonic()
 
     def _suspects(self, screened: Pairs) -> set[str]:
@@ -180,7 +186,7 @@ class Gate:
         if stage == "screen":
             # To load a copy takes longer than its blocks; processes in turn take another.
             copies = {arm: (names[process % len(names)],) for arm, names in self.packages.items()}
-            job = replace(job, packages=copies, structure=tuple(sorted(self.touched)) if process == 0 else ())
+            job = replace(job, packages=copies)
         yield from results(job) if self.base_interpreter is None else results_apart(job, self.base_interpreter)
 
     def _job(self, rows: tuple[Row, ...], seed: int, seconds: float) -> Job:
@@ -218,7 +224,8 @@ class Gate:
         if verdict is None:
             verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
         lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
-        structure = next((differences(line["structure"]) for line in lines if "structure" in line), None)
+        base, changed = (self.figures.get(name, {}).get(arm) for arm in ARMS)
+        structure = tuple(compare(base, changed)) if base and changed else None
         # Exact figures have no noise to be excused by.
         reason = "; ".join(difference.text for difference in structure or () if difference.worse)
         seconds = median(line["base_seconds"] for line in lines)
@@ -226,18 +233,7 @@ class Gate:
             verdict = Verdict.FAIL
         elif verdict is Verdict.FAIL and self.alarms:
             verdict, reason = Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
-        listing = next(
-            ((line["listing"]["base"], line["listing"]["head"]) for line in lines if "listing" in line), None
-        )
-        missing = next((unread(*sides(line["structure"])) for line in lines if "structure" in line), "")
-        return Outcome(name, verdict, margin, head, control, seconds, reason, structure, listing, missing)
-
-
-def differences(figures: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """How head's exact figures differ from base's."""
-    return tuple(compare(*sides(figures)))
-
-
-def sides(figures: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Base's figures and head's."""
-    return figures["base"], figures["head"]
+        missing = unread(base, changed) if base and changed else ""
+        listing = (base[LISTING], changed[LISTING]) if base and changed else ("", "")
+        told = None if listing[0] == listing[1] else listing
+        return Outcome(name, verdict, margin, head, control, seconds, reason, structure, told, missing)

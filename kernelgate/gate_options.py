@@ -54,7 +54,7 @@ def add(parser: pytest.Parser) -> None:
         type=seconds,
         default=600.0,
         metavar="TIME",
-        help="time to decide in, after compiling (default: 10m)",
+        help="time to measure in (default: 10m)",
     )
     option("--changed", action="store_true", help="judge only what runs files that differ from REF's")
     option(

@@ -14,6 +14,18 @@ LEAST_SECONDS = "0.1"
 KEPT_SECONDS = 30 * 24 * 3600
 
 
+def folder() -> Path:
+    """The user's cache of programs, rid of what is older than a month."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    programs = home / "kernelgate" / "jax"
+    programs.mkdir(parents=True, exist_ok=True)
+    for old in programs.iterdir():
+        with suppress(FileNotFoundError):  # another process tidies up too
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                old.unlink()
+    return programs
+
+
 def keep() -> None:
     """Have JAX keep its programs in the user's cache; to be called before JAX is imported.
 
@@ -23,12 +35,5 @@ def keep() -> None:
     """
     if os.environ.get(SWITCH) == "off" or FOLDER in os.environ:
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "kernelgate" / "jax"
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        with suppress(FileNotFoundError):  # another process tidies up too
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-                old.unlink()
-    os.environ[FOLDER] = str(folder)
+    os.environ[FOLDER] = str(folder())
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_SECONDS)

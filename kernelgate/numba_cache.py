@@ -16,8 +16,6 @@ from .imports import closure
 COPY = "kernelgate_copy"
 KEPT_SECONDS = 30 * 24 * 3600
 LOCATOR = "kernelgate.numba_locator.ByContent"
-# What tells Numba to keep the machine code of a function.
-KEEPS = "cache=True"
 ROOT = "KERNELGATE_NUMBA_CACHE"
 
 
@@ -35,20 +33,6 @@ def use() -> None:
             shutil.rmtree(old, ignore_errors=True)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     os.environ["NUMBA_CACHE_LOCATOR_CLASSES"] = f"{LOCATOR},UserProvidedCacheLocator"
-
-
-def kept_in(file: Path, content: str) -> Path:
-    """The folder for machine code of a file of that digest."""
-    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"{file.stem}-{content}"
-
-
-def holds(package: Path, file: Path) -> bool:
-    """Whether there is machine code of all that a file and what it imports would keep, for whatever types."""
-    return all(
-        any(kept_in(source, digest(source) or "").glob("*.nbi"))
-        for source in closure(package, file)
-        if KEEPS in source.read_text(encoding="utf-8")
-    )
 
 
 def digest(file: Path) -> str | None:

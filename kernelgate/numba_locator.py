@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from numba.core import config
 from numba.core.caching import UserProvidedCacheLocator
 
-from .numba_cache import COPY, digest, kept_in
+from .numba_cache import COPY, digest
 
 
 class ByContent(UserProvidedCacheLocator):  # type: ignore[misc]  # which has no types
@@ -25,7 +26,7 @@ class ByContent(UserProvidedCacheLocator):  # type: ignore[misc]  # which has no
     def __init__(self, py_func: Any, py_file: str) -> None:
         super().__init__(py_func, py_file)
         self._digest = digest(Path(py_file))
-        self._cache_path = str(kept_in(Path(py_file), str(self._digest)))
+        self._cache_path = str(Path(config.CACHE_DIR) / f"{Path(py_file).stem}-{self._digest}")
 
     def get_source_stamp(self) -> str | None:
         return self._digest

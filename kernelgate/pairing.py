@@ -49,7 +49,7 @@ class Row:
 class Job:
     """What one process measures: rows, the packages of each arm in `folder`, and the seed of its inputs and orders.
 
-    `seconds` is the time for the blocks of a row; `structure` names the rows whose exact figures are wanted too.
+    `seconds` is the time for the blocks of a row.
     """
 
     folder: str
@@ -58,7 +58,6 @@ class Job:
     seed: int
     threads: int
     seconds: float
-    structure: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -133,36 +132,7 @@ def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
                 call()
         except Exception as error:  # whatever somebody's code at some commit raises, it is that row's result
             return {"problem": f"{arm}: {type(error).__name__}: {error}"}
-    figures = structure(subjects, placed, calls) if str(row) in job.structure else {}
-    return {**figures, **interleave(calls, order, job.seconds)}
-
-
-def structure(
-    subjects: Mapping[str, list[Any]],
-    placed: tuple[Any, ...],
-    calls: Mapping[str, list[Callable[[], Any]]],
-) -> dict[str, Any]:
-    """The exact figures of base and head, and their programs where these differ.
-
-    Before the clock: reading them drops what JAX has compiled.
-    """
-    return told_apart({arm: exact(subjects[arm][0], placed, calls[arm][0]) for arm in ("base", "head")})
-
-
-def exact(subject: Any, placed: tuple[Any, ...], call: Callable[[], Any]) -> dict[str, Any]:
-    """The exact figures of one arm; its listing without the name of its package, which is no difference."""
-    from .structure import LISTING, figures
-
-    found = figures(subject, placed, call)
-    return found | {LISTING: found.get(LISTING, "").replace(subject.folder.package, "kernels")}
-
-
-def told_apart(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The figures of base and head as a result's `structure`, and their programs as its `listing` where they differ."""
-    from .structure import LISTING
-
-    texts = {arm: figures.pop(LISTING) for arm, figures in found.items()}
-    return {"structure": found, **({"listing": texts} if texts["base"] != texts["head"] else {})}
+    return interleave(calls, order, job.seconds)
 
 
 def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:

@@ -7,26 +7,26 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from . import jax_programs
 from .against import ARMS
 from .environments import paths
-from .pairing import Job, Row, in_order, rounds, told_apart
+from .pairing import Job, Row, in_order, rounds
+
+MEASURING = (sys.executable, "-m", "kernelgate.pairing")
 
 
-def results(job: Job) -> Iterator[dict[str, Any]]:
+def results(
+    job: Job, command: Sequence[str] = MEASURING, variables: Mapping[str, str] | None = None
+) -> Iterator[dict[str, Any]]:
     """A line for each row of the job as it comes, out of one fresh process; of a row that kills it, that it does."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "kernelgate.pairing"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **surroundings(job)},
-        text=True,
-    ) as worker:
+    surrounded = {**os.environ, **(surroundings(job) if variables is None else variables)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surrounded, text=True) as worker:
         assert worker.stdin is not None and worker.stdout is not None
         worker.stdin.write(job.to_json() + "\n")
         worker.stdin.close()
@@ -42,7 +42,7 @@ def results(job: Job) -> Iterator[dict[str, Any]]:
             raise
     if worker.returncode:
         if not begun:
-            raise RuntimeError(f"the measuring process ended with exit status {worker.returncode} before any row")
+            raise RuntimeError(f"{' '.join(command[1:])} ended with exit status {worker.returncode} before any row")
         yield {"row": begun, "problem": f"the process died with exit status {worker.returncode}"}
 
 
@@ -69,15 +69,12 @@ def _row_apart(row: Row, job: Job, processes: Mapping[str, Remote], order: rando
     for arm in order.sample(ARMS, len(ARMS)):
         if problem := processes[arm].ask(bind=asdict(row)):
             return problem
-    found = {}
-    if str(row) in job.structure:
-        found = told_apart({arm: processes[arm].ask(figures=True) for arm in ("base", "head")})
     calls = {arm: processes[arm].ask(warm=True)["calls"] for arm in ARMS}["base"]
 
     def block(arm: str) -> float:
         return float(processes[arm].ask(calls=calls)["seconds"])
 
-    return {**found, **rounds(block, ARMS, order, job.seconds)}
+    return rounds(block, ARMS, order, job.seconds)
 
 
 class Died(Exception):
@@ -127,14 +124,12 @@ class Remote:
 
 
 def surroundings(job: Job) -> Mapping[str, str]:
-    """The environment of a process: another hash seed and size for each, and compiled programs shared by all of a run.
-
-    What JAX takes from its cache counts as compiled, but exact figures are read of what was compiled in the process.
-    """
-    shared = {
-        "JAX_COMPILATION_CACHE_DIR": str(Path(job.folder) / "jax-programs"),
+    """The environment of a process: another hash seed and size for each, and JAX's compiled programs shared by all."""
+    own = os.environ.get(jax_programs.SWITCH) == "off"
+    return {
+        jax_programs.FOLDER: str(Path(job.folder) / "jax-programs" if own else jax_programs.folder()),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "PYTHONHASHSEED": str(job.seed),
+        "KERNELGATE_PADDING": "x" * (job.seed * 37 % 1024),
     }
-    varied = {"PYTHONHASHSEED": str(job.seed), "KERNELGATE_PADDING": "x" * (job.seed * 37 % 1024)}
-    return varied if job.structure else varied | shared

@@ -10,6 +10,7 @@ import pytest
 from kernelgate.gate import CONFIRMING, FIRST_LOOK, LEAST_SECONDS, MOST_SECONDS, PREPARING, SCREENING, Gate
 from kernelgate.journal import Journal, JournalError
 from kernelgate.pairing import Row
+from kernelgate.structure.differences import LISTING
 from kernelgate.verdict import Verdict
 
 
@@ -50,7 +51,10 @@ class FalseGate(Gate):
         )
         self.slowdowns, self.drifts, self.noise, self.seed = slowdowns, drifts or {}, noise, seed
         self.dies, self.killed_after, self.measured = dies, killed_after, []
-        self.structure = {"structure": structure} if structure else {}
+        self.figures = {row: structure for row in self.rows if structure}
+
+    def _read(self, rows):
+        pass
 
     def _process(self, stage, process, rows):
         for one in rows:
@@ -68,7 +72,6 @@ class FalseGate(Gate):
                 "base_seconds": 1e-3,
                 "head": [head] * 5,
                 "control": [control] * 5,
-                **self.structure,
             }
 
     def verdicts(self):
@@ -125,7 +128,7 @@ def test_a_control_that_moves_is_found_beside_a_head_that_does_not(tmp_path):
 
 
 def test_figures_without_noise_fail_in_an_invalid_run_too(tmp_path):
-    worse = {"base": {"programs": 1}, "head": {"programs": 2}}
+    worse = {"base": {"programs": 1, LISTING: ""}, "head": {"programs": 2, LISTING: ""}}
     gate = FalseGate(tmp_path, {"moved": 0.0, "worse": 0.1}, drifts={"moved": 0.1}, noise=0.002, structure=worse)
     assert set(gate.verdicts().values()) == {Verdict.FAIL}
 

@@ -1,0 +1,113 @@
+"""The exact figures of a gate run's rows, on as many processors as there are: what has no noise needs no quiet.
+
+Run as `python -m kernelgate.reading base`: a job comes in as one line of JSON, a line of JSON goes out for each row. It
+comes before anything is measured, so that what Numba compiles on the way is found by the processes that measure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from .pairing import Job, Row, arms, draw, own_channel, prepare
+from .structure.kept import Kept
+from .workers import results
+
+ARMS = ("base", "head")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One arm: its interpreter and variables if they are not ours, and then nothing of it is kept on disk."""
+
+    arm: str
+    interpreter: str = sys.executable
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> bool:
+        return self.interpreter == sys.executable
+
+
+def read(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
+    """`{"row": ..., "arm": ..., "figures": ...}` of each row and side as they come, those that are on disk first.
+
+    `problem` takes the place of figures that cannot be had.
+    """
+    chunks: list[tuple[Side, Job]] = []
+    keeps = {name: Kept(Path(job.folder) / job.packages[name][0], (job.seed, job.threads)) for name in sides}
+    for name, side in sides.items():
+        left = []
+        for row in job.rows:
+            kept = keeps[name].read(row.kernel, row.impl, str(row)) if side.ours else None
+            if kept is None:
+                left.append(row)
+            else:
+                yield {"row": str(row), "arm": name, "figures": kept}
+        chunks += [(side, replace(job, rows=rows)) for rows in _by_kernel(left)]
+    by_name = {str(row): row for row in job.rows}
+    with ThreadPoolExecutor(job.threads) as pool:
+        started = [pool.submit(_read, *chunk) for chunk in chunks]
+        try:
+            for line in (line for chunk in as_completed(started) for line in chunk.result()):
+                row = by_name[line["row"]]
+                if "figures" in line and sides[line["arm"]].ours:
+                    keeps[line["arm"]].write(row.kernel, row.impl, str(row), line["figures"])
+                yield line
+        finally:
+            pool.shutdown(cancel_futures=True)
+            for keep in keeps.values():
+                keep.tidy()
+
+
+def _by_kernel(rows: list[Row]) -> Iterator[tuple[Row, ...]]:
+    for _, group in groupby(sorted(rows, key=str), key=lambda row: row.kernel):
+        yield tuple(group)
+
+
+def _read(side: Side, job: Job) -> list[dict[str, Any]]:
+    """All rows of the job, in another process after one has killed its own."""
+    found: list[dict[str, Any]] = []
+    left = {str(row): row for row in job.rows}
+    while left:
+        command = (side.interpreter, "-m", "kernelgate.reading", side.arm)
+        for line in results(replace(job, rows=tuple(left.values())), command, side.variables):
+            left.pop(line["row"])
+            found.append({"arm": side.arm, **line})
+    return found
+
+
+def main() -> None:
+    channel = own_channel()
+    job = Job.from_json(sys.stdin.readline())
+    prepare(job)
+    for row in job.rows:
+        print(json.dumps({"begun": str(row)}), file=channel, flush=True)
+        print(json.dumps({"row": str(row), **_figures(row, job, sys.argv[1])}), file=channel, flush=True)
+
+
+def _figures(row: Row, job: Job, arm: str) -> dict[str, Any]:
+    """The figures of a row; its listing without the name of its package, which is no difference."""
+    from .arrays import aligned, map_arrays
+    from .structure import LISTING, figures
+
+    inputs = map_arrays(aligned, draw(row, job))
+    subject = arms(row, job.packages)[arm][0]
+    try:
+        placed = subject.place(inputs)
+        call = subject.bind(placed)
+        call()
+        found = figures(subject, placed, call)
+    except Exception as error:  # whatever somebody's code at some commit raises, it does so where it is measured too
+        return {"problem": f"{type(error).__name__}: {error}"}
+    return {"figures": found | {LISTING: found.get(LISTING, "").replace(subject.folder.package, "kernels")}}
+
+
+if __name__ == "__main__":
+    main()

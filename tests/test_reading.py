@@ -1,0 +1,122 @@
+"""What a gate run reads of compilers: in other processes, on both sides, and once for what stays as it is."""
+
+import os
+import sys
+from dataclasses import replace
+
+import pytest
+
+from kernelgate import numba_cache, reading
+from kernelgate.numba_cache import COPY
+from kernelgate.pairing import Job, Row
+from kernelgate.reading import ARMS, Side
+from kernelgate.structure import kept
+from kernelgate.structure.kept import Kept
+
+SPEC = """
+from kernelgate.kernel import Kernel, Work
+
+KERNEL = Kernel(
+    inputs=lambda rng, dtype, n: (rng.standard_normal(n).astype(dtype),),
+    work=lambda itemsize, n: Work(flops=n, bytes=2 * n * itemsize),
+    cases={"small": {"n": 20}, "large": {"n": 20000}},
+    domain={"n": (1, 5)},
+    ulps={"f32": 1},
+    dtypes={"reference": ("f32",), "numpy": ("f32",)},
+)
+"""
+FILES = {
+    "__init__": "",
+    "shared": "FACTOR = 2\n",
+    "double/__init__": "",
+    "double/spec": SPEC,
+    "double/reference": "def double(x):\n    return x * 2\n",
+    "double/numpy_shared": "from ..shared import FACTOR\n\n\ndef double(x):\n    return x * FACTOR\n",
+    "double/numpy_broken": "raise ValueError('broken')\n",
+    "double/numpy_deadly": "import os\n\nos._exit(3)\n",
+}
+PACKAGES = {arm: (f"{COPY}_{arm}_reading",) for arm in ("base", "control", "head")}
+SIDES = {arm: Side(arm) for arm in ARMS}
+
+
+def rows(*names):
+    return tuple(Row("double", "kernel", name, case, "f32", "cpu") for name in names for case in ("small", "large"))
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """A comparison of two equal packages, in a home of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(numba_cache.ROOT, str(tmp_path / "numba"))
+    for (name,) in PACKAGES.values():
+        (tmp_path / name / "double").mkdir(parents=True)
+        for file, text in FILES.items():
+            (tmp_path / name / f"{file}.py").write_text(text)
+    return Job(str(tmp_path), PACKAGES, rows("reference", "numpy_shared"), seed=1, threads=2, seconds=0.0)
+
+
+def read(job, sides=SIDES):
+    """Figures, or what was the problem, by row and arm."""
+    return {(line["row"], line["arm"]): line.get("figures", line.get("problem")) for line in reading.read(job, sides)}
+
+
+def test_both_sides_are_read_and_equal_code_has_equal_figures(job):
+    found = read(job)
+    assert {arm for _, arm in found} == set(ARMS)
+    assert len(found) == 2 * len(job.rows)
+    assert found["double-numpy_shared-large-f32-cpu", "head"]["result bytes"] == 80000
+    assert all(figures == found[row, "head"] for (row, _), figures in found.items())
+
+
+def test_what_stays_as_it_is_is_read_once(job, tmp_path, monkeypatch):
+    first, asked = read(job), []
+    inner = reading._read
+    monkeypatch.setattr(reading, "_read", lambda side, left: asked.append((side.arm, left.rows)) or inner(side, left))
+    assert read(job) == first
+    assert asked == []
+    (tmp_path / PACKAGES["head"][0] / "shared.py").write_text("FACTOR = 2.0\n")
+    assert read(job).keys() == first.keys()
+    assert [(arm, {row.impl for row in left}) for arm, left in asked] == [("head", {"numpy_shared"})]
+    # What another interpreter compiled is not what this one would.
+    asked.clear()
+    read(
+        job,
+        {"base": Side("base", os.path.realpath(SIDES["base"].interpreter), {"PYTHONPATH": os.pathsep.join(sys.path)})},
+    )
+    assert [arm for arm, _ in asked] == ["base"]
+
+
+def test_what_cannot_be_read_says_why_and_hinders_no_other(job):
+    found = read(replace(job, rows=rows("numpy_broken", "numpy_deadly", "reference")))
+    assert found["double-numpy_broken-small-f32-cpu", "base"] == "ValueError: broken"
+    assert found["double-numpy_deadly-small-f32-cpu", "head"] == "the process died with exit status 3"
+    assert found["double-reference-large-f32-cpu", "head"]["result dtype"] == "float32"
+    assert len(found) == 12
+
+
+def test_figures_are_kept_by_all_that_they_follow_from_and_by_no_name(job, tmp_path, monkeypatch):
+    base, head = (tmp_path / PACKAGES[arm][0] for arm in ARMS)
+    asked = ("double", "numpy_shared", "row")
+    Kept(base, (1,)).write(*asked, {"a": 1})
+    assert Kept(head, (1,)).read(*asked) == {"a": 1}
+    assert Kept(head, (2,)).read(*asked) is None
+    assert Kept(head, (1,)).read("double", "reference", "row") is None
+    assert Kept(head, (1,)).read("double", "numpy_shared", "other") is None
+    with monkeypatch.context() as patch:
+        patch.setenv("XLA_FLAGS", "--xla_cpu_use_thunk_runtime=false")
+        kept._surroundings.cache_clear()
+        assert Kept(head, (1,)).read(*asked) is None
+    kept._surroundings.cache_clear()
+    (head / "data.txt").write_text("that any of them may read")
+    assert Kept(head, (1,)).read(*asked) is None
+
+
+def test_what_nobody_asked_for_in_a_month_goes(job, tmp_path):
+    figures = Kept(tmp_path / PACKAGES["base"][0], ())
+    figures.write("double", "reference", "old", {})
+    (old,) = figures.folder.iterdir()
+    os.utime(old, (0, 0))
+    figures.write("double", "reference", "new", {})
+    figures.tidy()
+    assert figures.read("double", "reference", "old") is None
+    assert figures.read("double", "reference", "new") == {}
