@@ -1,4 +1,4 @@
-"""What this house adds to pytest: real weights in place of random ones, an order of tests, a hypothesis profile."""
+"""What this house adds to pytest: real weights in place of random ones, and its hypothesis profile."""
 
 import os
 from importlib import import_module
@@ -42,23 +42,3 @@ def pytest_sessionstart(session):
             import_module(f"impls.{family}.spec").use_checkpoint(checkpoint, tokenizer)
         except (OSError, ValueError) as error:
             raise pytest.UsageError(str(error)) from None
-
-
-def pytest_collection_modifyitems(config, items):
-    """Where workers share the tests: the rows of an implementation behind each other, those that compile longest first.
-
-    So one worker compiles for all tests of an implementation, but for the few that another steals; and what is left
-    when there is no more to steal is short.
-    """
-    from kernelgate.kernel import BACKENDS, backend_of
-
-    def place(item):
-        row = item.callspec.params if hasattr(item, "callspec") else {}
-        # Where no row was asked for, pytest has a mark in place of its name.
-        if not isinstance(row.get("impl"), str):
-            return 2, "", ""
-        required = BACKENDS[backend_of(row["impl"])].requires
-        return (0 if "numba" in required else 1 if required else 3), row["kernel"], row["impl"]
-
-    if hasattr(config, "workerinput"):
-        items.sort(key=place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .imports import content
 from .numba_cache import COPY
 
 ARMS = ("base", "control", "head")
@@ -68,10 +68,7 @@ def lay_out(root: Path, base: Base, package: str, folder: Path) -> dict[str, tup
 
 def digest(tree: Path) -> str:
     """Of all Python files of a package, in as many letters as tell its states apart."""
-    sources = hashlib.sha256()
-    for file in sorted(tree.rglob("*.py")):
-        sources.update(f"{file.relative_to(tree)}\0".encode() + file.read_bytes() + b"\0")
-    return sources.hexdigest()[:12]
+    return content(tree, tree.rglob("*.py"))[:12]
 
 
 def changed_files(root: Path, base: Base, package: str) -> set[str]:

@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from .against import Base, pins, pins_at
+from .user_cache import place
 
 # What a measuring process imports, beside the backends of its rows.
 MEASURING = ("numpy", "ml_dtypes", "hypothesis", "psutil")
@@ -61,7 +62,7 @@ def build(root: Path, base: Base, lock: str, tell: Callable[[str], None]) -> str
         return None
     shared = [path for path in (*site.getsitepackages(), site.getusersitepackages()) if path in sys.path]
     key = hashlib.sha256(json.dumps([requirements, sys.version, sys.prefix, shared]).encode()).hexdigest()[:16]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelgate" / "environments"
+    home = place("environments")
     folder = home / key
     if not folder.exists():
         tell(f"building an environment for {base} with {', '.join(requirements)}")

@@ -13,7 +13,7 @@ from .environments import paths
 from .journal import Journal
 from .machine import watched
 from .pairing import Job, Row
-from .reading import ARMS, Side, read
+from .reading import ARMS, Side, read_all
 from .structure.differences import LISTING, Difference, compare, unread
 from .verdict import FALSE_FAIL, Evidence, Verdict, judge, spent, suspects, within
 from .workers import results, results_apart
@@ -74,8 +74,8 @@ class Gate:
     progress: Callable[[str], None] = lambda text: None
     started: float = field(default_factory=time.monotonic)
     look_started: float = 0.0
-    # What was read of base and head, by row and arm; None where it cannot be.
-    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # What was read of base and head, by row and arm: `figures`, or the `problem` why there are none.
+    found: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     # Rows whose control was found slower than the same code by the rule that heads are judged by.
     alarms: tuple[str, ...] = ()
 
@@ -102,8 +102,8 @@ class Gate:
         sides = {arm: Side(arm) for arm in ARMS}
         if self.base_interpreter is not None:
             sides["base"] = Side("base", self.base_interpreter, paths(self.base_interpreter, self.folder))
-        for done, line in enumerate(read(job, sides), 1):
-            self.figures.setdefault(line["row"], {})[line["arm"]] = line.get("figures")
+        for done, line in enumerate(read_all(job, sides), 1):
+            self.found.setdefault(line["row"], {})[line["arm"]] = line
             self.progress(f"reading what compilers make of it: {done} of {len(ARMS) * len(rows)}")
         self.started = time.monotonic()
 
@@ -224,7 +224,9 @@ class Gate:
         if verdict is None:
             verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
         lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
-        base, changed = (self.figures.get(name, {}).get(arm) for arm in ARMS)
+        read = self.found.get(name, {})
+        base, changed = (read.get(arm, {}).get("figures") for arm in ARMS)
+        unreadable = "; ".join(f"{arm}: {line['problem']}" for arm, line in read.items() if "problem" in line)
         structure = tuple(compare(base, changed)) if base and changed else None
         # Exact figures have no noise to be excused by.
         reason = "; ".join(difference.text for difference in structure or () if difference.worse)
@@ -233,6 +235,8 @@ class Gate:
             verdict = Verdict.FAIL
         elif verdict is Verdict.FAIL and self.alarms:
             verdict, reason = Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
+        elif verdict is Verdict.PASS and unreadable:
+            verdict, reason = Verdict.INCONCLUSIVE, f"exact figures cannot be read of {unreadable}"
         missing = unread(base, changed) if base and changed else ""
         listing = (base[LISTING], changed[LISTING]) if base and changed else ("", "")
         told = None if listing[0] == listing[1] else listing

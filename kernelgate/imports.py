@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -18,6 +19,14 @@ def closure(package: Path, file: Path) -> set[Path]:
             found.add(here)
             todo.extend(_siblings(package, here))
     return found
+
+
+def content(root: Path, files: Iterable[Path], prefix: str = "") -> str:
+    """A digest of the files, of what they hold and where below `root` they lie, but not of where that is."""
+    found = hashlib.sha256(f"{prefix}\0".encode())
+    for file in sorted(files):
+        found.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def _siblings(package: Path, file: Path) -> tuple[Path, ...]:

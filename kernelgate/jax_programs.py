@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
-from contextlib import suppress
 from pathlib import Path
+
+from .user_cache import place, tidied
 
 SWITCH = "KERNELGATE_JAX_CACHE"
 FOLDER = "JAX_COMPILATION_CACHE_DIR"
 # What takes less is compiled again nearly as soon as it is found and read. JAX's own default is a second.
 LEAST_SECONDS = "0.1"
-KEPT_SECONDS = 30 * 24 * 3600
 
 
 def folder() -> Path:
     """The user's cache of programs, rid of what is older than a month."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    programs = home / "kernelgate" / "jax"
-    programs.mkdir(parents=True, exist_ok=True)
-    for old in programs.iterdir():
-        with suppress(FileNotFoundError):  # another process tidies up too
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-                old.unlink()
-    return programs
+    return tidied(place("jax"))
 
 
 def keep() -> None:

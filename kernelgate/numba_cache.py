@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-import time
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from .imports import closure
+from .imports import closure, content
+from .user_cache import place, tidied
 
 # How the name of a copy of a package begins; copies come and go.
 COPY = "kernelgate_copy"
-KEPT_SECONDS = 30 * 24 * 3600
 LOCATOR = "kernelgate.numba_locator.ByContent"
 ROOT = "KERNELGATE_NUMBA_CACHE"
 
@@ -23,15 +20,9 @@ def use() -> None:
     """Point Numba at the cache; to be called before Numba is imported. What nobody used for a month goes."""
     if not find_spec("numba"):
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kernelgate" / "numba"
     # Remembered, for processes that are started from this one.
-    root = Path(os.environ.setdefault(ROOT, os.environ.get("NUMBA_CACHE_DIR") or str(home)))
-    folder = root / version("numba")
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    root = Path(os.environ.setdefault(ROOT, os.environ.get("NUMBA_CACHE_DIR") or str(place("numba"))))
+    os.environ["NUMBA_CACHE_DIR"] = str(tidied(root / version("numba")))
     os.environ["NUMBA_CACHE_LOCATOR_CLASSES"] = f"{LOCATOR},UserProvidedCacheLocator"
 
 
@@ -48,7 +39,4 @@ def digest(file: Path) -> str | None:
     if not packages:
         return None
     package = packages[-1]
-    sources = hashlib.sha256(b"" if package.name.startswith(COPY) else package.name.encode() + b"\0")
-    for source in sorted(closure(package, file)):
-        sources.update(f"{source.relative_to(package)}\0".encode() + source.read_bytes() + b"\0")
-    return sources.hexdigest()
+    return content(package, closure(package, file), "" if package.name.startswith(COPY) else package.name)

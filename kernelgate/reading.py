@@ -35,7 +35,7 @@ class Side:
         return self.interpreter == sys.executable
 
 
-def read(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
+def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
     """`{"row": ..., "arm": ..., "figures": ...}` of each row and side as they come, those that are on disk first.
 
     `problem` takes the place of figures that cannot be had.
@@ -62,8 +62,6 @@ def read(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
                 yield line
         finally:
             pool.shutdown(cancel_futures=True)
-            for keep in keeps.values():
-                keep.tidy()
 
 
 def _by_kernel(rows: list[Row]) -> Iterator[tuple[Row, ...]]:
@@ -104,7 +102,7 @@ def _figures(row: Row, job: Job, arm: str) -> dict[str, Any]:
         call = subject.bind(placed)
         call()
         found = figures(subject, placed, call)
-    except Exception as error:  # whatever somebody's code at some commit raises, it does so where it is measured too
+    except Exception as error:  # whatever somebody's code at some commit raises, or reading it: the gate tells
         return {"problem": f"{type(error).__name__}: {error}"}
     return {"figures": found | {LISTING: found.get(LISTING, "").replace(subject.folder.package, "kernels")}}
 

@@ -51,7 +51,7 @@ class FalseGate(Gate):
         )
         self.slowdowns, self.drifts, self.noise, self.seed = slowdowns, drifts or {}, noise, seed
         self.dies, self.killed_after, self.measured = dies, killed_after, []
-        self.figures = {row: structure for row in self.rows if structure}
+        self.found = {row: structure for row in self.rows if structure}
 
     def _read(self, rows):
         pass
@@ -128,9 +128,26 @@ def test_a_control_that_moves_is_found_beside_a_head_that_does_not(tmp_path):
 
 
 def test_figures_without_noise_fail_in_an_invalid_run_too(tmp_path):
-    worse = {"base": {"programs": 1, LISTING: ""}, "head": {"programs": 2, LISTING: ""}}
+    worse = {arm: {"figures": {"programs": count, LISTING: ""}} for arm, count in (("base", 1), ("head", 2))}
     gate = FalseGate(tmp_path, {"moved": 0.0, "worse": 0.1}, drifts={"moved": 0.1}, noise=0.002, structure=worse)
     assert set(gate.verdicts().values()) == {Verdict.FAIL}
+
+
+def test_a_row_whose_figures_cannot_be_read_does_not_pass(tmp_path):
+    broken = {"base": {"figures": {"programs": 1, LISTING: ""}}, "head": {"problem": "KeyError: 'flops'"}}
+    gate = FalseGate(tmp_path, {"quiet": 0.0}, noise=0.001, structure=broken)
+    (outcome,) = gate.run(gate.rows.values()).values()
+    assert (outcome.verdict, outcome.structure) == (Verdict.INCONCLUSIVE, None)
+    assert outcome.reason == "exact figures cannot be read of head: KeyError: 'flops'"
+
+
+def test_processes_that_screen_take_the_copies_in_turn_and_those_that_confirm_take_all(tmp_path, monkeypatch):
+    gate = FalseGate(tmp_path, {"a": 0.0})
+    gate.packages = {"base": ("b0", "b1"), "head": ("h0", "h1")}
+    monkeypatch.setattr("kernelgate.gate.results", lambda job: [job.packages])
+    taken = [next(Gate._process(gate, stage, process, ())) for stage, process in (("screen", 2), ("screen", 3))]
+    assert taken == [{"base": ("b0",), "head": ("h0",)}, {"base": ("b1",), "head": ("h1",)}]
+    assert next(Gate._process(gate, "confirm", 0, ())) == gate.packages
 
 
 def test_many_rows_get_fewer_seconds_each_and_few_get_enough(tmp_path):

@@ -8,9 +8,11 @@ import time
 import pytest
 
 from kernelgate import jax_programs
+from kernelgate.user_cache import KEPT_SECONDS
 
 SCRIPT = """
 from kernelgate import jax_programs
+from kernelgate.user_cache import KEPT_SECONDS
 jax_programs.keep()
 import jax
 from kernelgate.compilation import compilation
@@ -34,7 +36,7 @@ def home(tmp_path, monkeypatch):
 
 def test_it_lies_in_the_users_cache_and_forgets_what_is_old(home):
     home.mkdir(parents=True)
-    for name, age in (("old", jax_programs.KEPT_SECONDS + 60), ("young", 60)):
+    for name, age in (("old", KEPT_SECONDS + 60), ("young", 60)):
         (home / name).touch()
         os.utime(home / name, (time.time() - age,) * 2)
     jax_programs.keep()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from kernelgate.pairing import Job, Row
 from kernelgate.reading import ARMS, Side
 from kernelgate.structure import kept
 from kernelgate.structure.kept import Kept
+from kernelgate.user_cache import KEPT_SECONDS
 
 SPEC = """
 from kernelgate.kernel import Kernel, Work
@@ -57,7 +59,9 @@ def job(tmp_path, monkeypatch):
 
 def read(job, sides=SIDES):
     """Figures, or what was the problem, by row and arm."""
-    return {(line["row"], line["arm"]): line.get("figures", line.get("problem")) for line in reading.read(job, sides)}
+    return {
+        (line["row"], line["arm"]): line.get("figures", line.get("problem")) for line in reading.read_all(job, sides)
+    }
 
 
 def test_both_sides_are_read_and_equal_code_has_equal_figures(job):
@@ -111,12 +115,14 @@ def test_figures_are_kept_by_all_that_they_follow_from_and_by_no_name(job, tmp_p
     assert Kept(head, (1,)).read(*asked) is None
 
 
-def test_what_nobody_asked_for_in_a_month_goes(job, tmp_path):
-    figures = Kept(tmp_path / PACKAGES["base"][0], ())
-    figures.write("double", "reference", "old", {})
-    (old,) = figures.folder.iterdir()
-    os.utime(old, (0, 0))
-    figures.write("double", "reference", "new", {})
-    figures.tidy()
-    assert figures.read("double", "reference", "old") is None
-    assert figures.read("double", "reference", "new") == {}
+def test_what_nobody_asked_for_in_a_month_goes_and_what_is_asked_for_stays(job, tmp_path):
+    package = tmp_path / PACKAGES["base"][0]
+    for row in ("old", "asked"):
+        Kept(package, ()).write("double", "reference", row, {})
+    for file in Kept(package, ()).folder.iterdir():
+        os.utime(file, (0, time.time() - KEPT_SECONDS + 60))
+    assert Kept(package, ()).read("double", "reference", "asked") == {}
+    for file in Kept(package, ()).folder.iterdir():
+        os.utime(file, (0, file.stat().st_mtime - 120))
+    assert Kept(package, ()).read("double", "reference", "old") is None
+    assert Kept(package, ()).read("double", "reference", "asked") == {}

@@ -7,16 +7,15 @@ import hashlib
 import json
 import os
 import platform
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from ..imports import closure
+from ..imports import closure, content
+from ..user_cache import place, tidied
 
-KEPT_SECONDS = 30 * 24 * 3600
 # What decides besides the sources: who compiles, and what they are told.
 COMPILERS = ("jax", "jaxlib", "llvmlite", "ml_dtypes", "numba", "numpy", "scipy")
 SETTINGS = ("JAX_", "NUMBA_", "XLA_")
@@ -28,9 +27,7 @@ class Kept:
     """The figures of one copy of a package; `asked` is all else that they depend on, as the threads."""
 
     def __init__(self, package: Path, asked: Iterable[Any]) -> None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self.folder = home / "kernelgate" / "figures"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = tidied(place("figures"))
         self.package, self.about = package, f"{_surroundings()} {_others(package)} {list(asked)}"
 
     def read(self, kernel: str, impl: str, row: str) -> dict[str, Any] | None:
@@ -49,30 +46,16 @@ class Kept:
         temporary.write_text(json.dumps(figures), encoding="utf-8")
         temporary.replace(file)
 
-    def tidy(self) -> None:
-        """Remove what nobody asked for in a month."""
-        for old in self.folder.iterdir():
-            with suppress(FileNotFoundError):  # another process tidies up too
-                if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-                    old.unlink()
-
     def _file(self, kernel: str, impl: str, row: str) -> Path:
         folder = self.package / kernel
         run = closure(self.package, folder / f"{impl}.py") | closure(self.package, folder / "spec.py")
-        found = hashlib.sha256(f"{self.about} {row} {_digest(self.package, run)}".encode())
+        found = hashlib.sha256(f"{self.about} {row} {content(self.package, run)}".encode())
         return self.folder / f"{found.hexdigest()}.json"
-
-
-def _digest(root: Path, files: Iterable[Path]) -> str:
-    sources = hashlib.sha256()
-    for file in sorted(files):
-        sources.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
-    return sources.hexdigest()
 
 
 def _others(package: Path) -> str:
     """What is no Python may be read by any of them."""
-    return _digest(
+    return content(
         package, (file for file in package.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc"))
     )
 
@@ -86,7 +69,7 @@ def _surroundings() -> str:
         for name, value in os.environ.items()
         if name.startswith(SETTINGS) and not any(place in name for place in PLACES)
     )
-    return f"{_processor()} {[_version(name) for name in COMPILERS]} {settings} {_digest(here, here.rglob('*.py'))}"
+    return f"{_processor()} {[_version(name) for name in COMPILERS]} {settings} {content(here, here.rglob('*.py'))}"
 
 
 def _version(package: str) -> str:
