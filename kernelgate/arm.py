@@ -37,12 +37,10 @@ class Arm:
         raise ValueError(f"asked for {asked!r}, expected bind, warm or calls")
 
     def _bind(self, row: Row) -> dict[str, Any]:
-        from .arrays import aligned, map_arrays
-
         inputs = draw(row, self.job)
         self.subjects = arms(row, self.job.packages)[self.name]
         try:
-            self.placed = self.subjects[0].place(map_arrays(aligned, inputs))
+            self.placed = self.subjects[0].place(inputs)
             self.calls = [subject.bind(self.placed) for subject in self.subjects]
             for call in self.calls:
                 call()

@@ -1,4 +1,4 @@
-"""One process of the gate: base, control and head of each row in blocks that follow each other in random order.
+"""One process of the gate: base, control and head of each row in slices that follow each other in random order.
 
 Run as `python -m kernelgate.pairing`: a job comes in as one line of JSON, a line of JSON goes out for each row. What
 differs between processes (hash seed, environment size, order of rows) is up to who starts them.
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
+from statistics import median
 from typing import Any, TextIO
 
 from . import numba_cache, threads
@@ -26,7 +27,12 @@ MOST_ROUNDS = 120
 # A slowdown of 1 % is what one wants to see; between processes a row varies by 0.3 to 2 % anyway.
 STEADY = 0.003
 LEAST_STEADY_ROUNDS = 12
-WARM_SECONDS = 0.004
+# A round is about so long for each arm, cut into slices that alternate with the other arms': a machine that is shared
+# changes within 2 ms. Against whole blocks of 2 ms, medians of slices scattered a fifth to a twentieth as much (NumPy
+# and Numba rows of 6 to 90 us), or half as much (JAX).
+BLOCK_SECONDS = 0.001
+SLICE_SECONDS = 0.0001
+WARM_SECONDS = 0.002
 
 
 @dataclass(frozen=True)
@@ -106,22 +112,30 @@ def _drawn_alike(row: Row) -> tuple[str, ...]:
 
 
 def draw(row: Row, job: Job) -> tuple[Any, ...]:
-    """The inputs of a row, by head's contract."""
+    """The inputs of a row, by head's contract, each array on a cache line of its own."""
     import numpy as np
 
-    from .kernel import DTYPES, discover
+    from .arrays import aligned, map_arrays
+    from .kernel import DTYPES
 
-    kernel = discover(job.packages["head"][0])[row.kernel].operations[row.operation]
+    kernel = _contract(job.packages["head"][0], row.kernel).operations[row.operation]
     cases = {**kernel.cases, **kernel.heavy}
-    return kernel.inputs(np.random.default_rng(job.seed), DTYPES[row.dtype], **cases[row.case])
+    inputs = kernel.inputs(np.random.default_rng(job.seed), DTYPES[row.dtype], **cases[row.case])
+    drawn: tuple[Any, ...] = map_arrays(aligned, inputs)
+    return drawn
+
+
+@functools.cache
+def _contract(package: str, kernel: str) -> Any:
+    from .kernel import discover
+
+    return discover(package)[kernel]
 
 
 def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
     """The log-ratios of every round, head and control against base; or `problem`, why the row cannot be compared."""
-    from .arrays import aligned, map_arrays
-
     subjects = arms(row, job.packages)
-    placed = subjects["head"][0].place(map_arrays(aligned, inputs))
+    placed = subjects["head"][0].place(inputs)
     order = random.Random(job.seed)
     calls: dict[str, list[Callable[[], Any]]] = {}
     # In random order, since what is bound first may lie in better memory.
@@ -137,10 +151,10 @@ def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
 
 def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:
     """The subjects of each arm: its own implementation under head's contract, so that all get the same inputs."""
-    from .kernel import Folder, discover
+    from .kernel import Folder
     from .subject import Subject
 
-    contract = discover(packages["head"][0])[row.kernel]
+    contract = _contract(packages["head"][0], row.kernel)
     return {
         arm: [
             Subject(
@@ -157,24 +171,29 @@ def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[An
 
 
 def interleave(calls: Mapping[str, list[Callable[[], Any]]], order: random.Random, limit: float) -> dict[str, Any]:
-    """Blocks of the arms in random order, round by round, each round on one of the copies of each arm."""
+    """Slices of the arms in random order, round by round, each slice on one of the copies of its arm."""
     from .timing import calls_in_a_block, seconds, warm_up
 
-    iterations = calls_in_a_block(calls["base"][0])
+    first = calls["base"][0]
+    iterations = calls_in_a_block(first, SLICE_SECONDS)
     # Where one call makes a block, the first call has warmed up what a second would.
     for call in (call for copies in calls.values() for call in copies if iterations > 1):
         warm_up(call, WARM_SECONDS)
 
-    def block(arm: str) -> float:
+    def took(arm: str) -> float:
         return seconds(order.choice(calls[arm]), iterations) / iterations
 
-    return rounds(block, sorted(calls), order, limit)
+    slices = max(1, round(BLOCK_SECONDS / (iterations * took("base"))))
+    return rounds(took, sorted(calls), order, limit, min(slices, round(BLOCK_SECONDS / SLICE_SECONDS)))
 
 
-def rounds(block: Callable[[str], float], arms: Sequence[str], order: random.Random, limit: float) -> dict[str, Any]:
-    """The rounds of a row, for about `limit` seconds at most; `block` gives the seconds of a call of that arm.
+def rounds(
+    took: Callable[[str], float], arms: Sequence[str], order: random.Random, limit: float, slices: int = 1
+) -> dict[str, Any]:
+    """The rounds of a row, for about `limit` seconds at most; `took` gives the seconds of a call in a slice of that arm.
 
-    When to stop depends on how far the ratios scatter and not on what they are, which leaves the median as it is.
+    A round is the median of its slices. When to stop depends on how far the ratios scatter and not on what they are,
+    which leaves the median as it is.
     """
     ratios: dict[str, list[float]] = {"head": [], "control": []}
     base: list[float] = []
@@ -182,11 +201,12 @@ def rounds(block: Callable[[str], float], arms: Sequence[str], order: random.Ran
     while len(base) < LEAST_ROUNDS or (
         len(base) < MOST_ROUNDS and time.perf_counter() - start < limit and not all(map(steady, ratios.values()))
     ):
-        took = {arm: block(arm) for arm in order.sample(arms, len(arms))}
-        base.append(took["base"])
+        found = [{arm: took(arm) for arm in order.sample(arms, len(arms))} for _ in range(slices)]
+        base.append(median(seconds["base"] for seconds in found))
         for arm in ratios:
-            ratios[arm].append(math.log(took[arm] / took["base"]))
-    return {"base_seconds": sorted(base)[len(base) // 2], **ratios}
+            # In as many digits as a clock has, for the journal's sake.
+            ratios[arm].append(round(median(math.log(seconds[arm] / seconds["base"]) for seconds in found), 6))
+    return {"base_seconds": median(base), **ratios}
 
 
 def steady(ratios: Sequence[float]) -> bool:

@@ -92,10 +92,9 @@ def main() -> None:
 
 def _figures(row: Row, job: Job, arm: str) -> dict[str, Any]:
     """The figures of a row; its listing without the name of its package, which is no difference."""
-    from .arrays import aligned, map_arrays
     from .structure import LISTING, figures
 
-    inputs = map_arrays(aligned, draw(row, job))
+    inputs = draw(row, job)
     subject = arms(row, job.packages)[arm][0]
     try:
         placed = subject.place(inputs)

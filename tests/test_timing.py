@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from false_clock import FalseClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,29 +15,6 @@ from kernelgate.devices import installed
 from kernelgate.kernel import BACKENDS, Work
 from kernelgate.memory import peak_memory
 from kernelgate.rows import Selection
-
-
-class FalseClock:
-    """A clock that only calls and sleeps move."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def perf_counter(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-    def call(self, *durations):
-        """A function that takes the given seconds in turn, the last ones for ever."""
-        calls = iter(durations)
-        last = durations[-1]
-
-        def called():
-            self.now += next(calls, last)
-
-        return called
 
 
 @pytest.fixture

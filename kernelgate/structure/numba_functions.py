@@ -83,7 +83,16 @@ def _resolved(dispatcher: Any, positional: tuple[Any, ...], named: dict[str, Any
 
 @functools.cache
 def _compiled(dispatcher: Any, signature: tuple[Any, ...]) -> Compiled:
-    # Of what it takes from its cache on disk Numba shows neither assembly nor IR, so it is compiled anew.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return _shown(dispatcher.overloads[signature])
+        except UserWarning:
+            pass  # Of what it takes from its cache on disk Numba shows neither assembly nor IR.
+    return _shown(_anew(dispatcher, signature))
+
+
+def _anew(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
     from numba import jit
 
     with warnings.catch_warnings():
@@ -92,6 +101,10 @@ def _compiled(dispatcher: Any, signature: tuple[Any, ...]) -> Compiled:
         anew = jit(**dispatcher.targetoptions)(dispatcher.py_func)
         anew.compile(signature)
     (result,) = anew.overloads.values()
+    return result
+
+
+def _shown(result: Any) -> Compiled:
     return Compiled(
         hot_loop(result.library.get_asm_str()),
         count_loops(result.library.get_llvm_str()),

@@ -1,0 +1,75 @@
+"""How one process of the gate measures: slices of the arms in turn, whose ratios a machine's moods leave alone."""
+
+import itertools
+import math
+import random
+from collections import Counter
+
+import pytest
+from false_clock import FalseClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernelgate import pairing, timing
+from kernelgate.against import ARMS
+from kernelgate.pairing import LEAST_ROUNDS, MOST_ROUNDS, interleave, rounds
+
+SLOWER = {"base": 1.0, "control": 1.0, "head": 1.1}
+
+
+@given(slices=st.integers(1, 12), seed=st.integers(0, 99), slower=st.floats(0.5, 2.0))
+def test_ratios_are_those_of_the_arms_whatever_the_order(slices, seed, slower):
+    took = {"base": 3e-5, "control": 3e-5, "head": 3e-5 * slower}
+    found = rounds(took.__getitem__, ARMS, random.Random(seed), 0.0, slices)
+    assert found["base_seconds"] == took["base"]
+    assert found["head"] == pytest.approx([math.log(slower)] * LEAST_ROUNDS, abs=1e-6)
+    assert found["control"] == [0.0] * LEAST_ROUNDS
+
+
+@given(slices=st.integers(1, 12), seed=st.integers(0, 99))
+def test_slices_of_an_arm_are_never_far_apart(slices, seed):
+    """What falls between two neighbours of an arm, all arms get: the machine has no time to change."""
+    order = []
+    rounds(lambda arm: order.append(arm) or 1.0, ARMS, random.Random(seed), 0.0, slices)
+    assert Counter(order) == dict.fromkeys(ARMS, slices * LEAST_ROUNDS)
+    turns = (order[first : first + len(ARMS)] for first in range(0, len(order), len(ARMS)))
+    assert all(sorted(turn) == sorted(ARMS) for turn in turns)
+
+
+@pytest.mark.parametrize("period", [7, 45, 400])
+def test_a_machine_that_is_slow_now_and_then_moves_no_ratio(period):
+    """Half as quick for a third of every so many slices, and the order is drawn anew: only the edges fall within."""
+    count = itertools.count()
+
+    def took(arm):
+        return SLOWER[arm] * (2.0 if next(count) % period < period // 3 else 1.0)
+
+    found = rounds(took, ARMS, random.Random(1), 60.0, 10)
+    for arm, ratios in (("head", found["head"]), ("control", found["control"])):
+        assert sorted(ratios)[len(ratios) // 2] == pytest.approx(math.log(SLOWER[arm]), abs=1e-6)
+
+
+def test_it_goes_on_while_ratios_scatter_and_ends_where_they_do_not():
+    noise = random.Random(1)
+    assert len(rounds(lambda arm: noise.lognormvariate(0, 0.3), ARMS, random.Random(1), 60.0)["head"]) == MOST_ROUNDS
+    assert len(rounds(SLOWER.__getitem__, ARMS, random.Random(1), 60.0)["head"]) < MOST_ROUNDS
+
+
+@pytest.mark.parametrize(("lasts", "calls"), [(1e-6, 100 * 10), (3e-4, 3), (0.01, 1)])
+def test_a_round_is_many_slices_of_a_quick_call_and_one_of_a_slow_one(monkeypatch, lasts, calls):
+    clock, counted = FalseClock(), Counter()
+    for module in (timing, pairing):
+        monkeypatch.setattr(module, "time", clock)
+    wait = clock.call(lasts)
+
+    def arm(name):
+        def call():
+            counted[name] += 1
+            wait()
+
+        return call
+
+    found = interleave({name: [arm(name)] for name in ARMS}, random.Random(1), 0.0)
+    assert found["base_seconds"] == pytest.approx(lasts)
+    warming = pairing.WARM_SECONDS / lasts if lasts < pairing.SLICE_SECONDS else 0
+    assert counted["head"] == counted["control"] == pytest.approx(LEAST_ROUNDS * calls + warming, rel=0.01)
