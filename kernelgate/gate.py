@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -20,17 +21,19 @@ from .workers import results, results_apart
 
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
 # suspect leaves the confirming once it is decided.
-SCREENING = (4, 4, 8, 16)
+SCREENING = (3, 3, 6, 12)
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
 CONTROL_LOOKS = 2
 # Of the budget: what the first look at all rows is meant to take, and what screening leaves to confirming.
-FIRST_LOOK = 0.3
+FIRST_LOOK = 0.55
 SCREENED_BY = 0.6
-# Seconds that a row takes in a process before its blocks, and the least and most for these.
-PREPARING = 0.15
-LEAST_SECONDS = 0.06
-MOST_SECONDS = 0.6
+# Seconds beyond that, in which a short budget too gives two processes.
+GRACE = 60.0
+# Seconds that a row takes in a process before its slices, and the least and most for these.
+PREPARING = 0.07
+LEAST_SECONDS = 0.05
+MOST_SECONDS = 1.0
 FIRST_SEED = {"screen": 1, "confirm": 1001}
 
 
@@ -85,7 +88,7 @@ class Gate:
         self._read(tuple(row for name, row in by_name.items() if name in self.touched))
         self._screen(by_name)
         screened = self._evidence("screen")
-        verdicts = self._confirm({name: by_name[name] for name in self._suspects(screened)})
+        verdicts = self._confirm({name: by_name[name] for name in self._to_confirm(screened)})
         confirmed = self._evidence("confirm")
         problems = {line["row"]: line["problem"] for line in self.journal.lines if "problem" in line}
         self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)
@@ -113,6 +116,16 @@ class Gate:
         controls = {name: control for name, (_, control) in screened.items()}
         return {*suspects(heads, self.margins), *suspects(controls, self.margins)}
 
+    def _to_confirm(self, screened: Pairs) -> list[str]:
+        """The suspects that there is time for, clearest first: better some of them well than all of them badly."""
+        left = self.budget - (time.monotonic() - self.started)
+        affordable = left / CONFIRMING[0] / (PREPARING + MOST_SECONDS)
+        chances = {
+            name: min(evidence.chance_if_unchanged(self.margins[name]) for evidence in screened[name])
+            for name in self._suspects(screened)
+        }
+        return sorted(chances, key=lambda name: chances[name])[: int(max(min(affordable, len(chances)), 1))]
+
     @property
     def invalid(self) -> str:
         """Why no clock of this run is to be believed; empty where it is."""
@@ -121,6 +134,11 @@ class Gate:
         return f"the same code against itself came out slower than the margin in {', '.join(self.alarms)}"
 
     def _screen(self, rows: Mapping[str, Row]) -> None:
+        # A row of a model takes as long as a hundred kernels.
+        for models in (False, True):
+            self._screen_alike({name: row for name, row in rows.items() if (row.operation != "kernel") is models})
+
+    def _screen_alike(self, rows: Mapping[str, Row]) -> None:
         first = 0
         for count in SCREENING:
             self._processes("screen", first, count, rows, SCREENED_BY * self.budget)
@@ -157,20 +175,21 @@ class Gate:
         return verdicts
 
     def _processes(self, stage: str, first: int, count: int, rows: Mapping[str, Row], until: float) -> None:
-        """The processes of one look; those that would begin later than `until` are left out, save the first two."""
+        """The processes of one look as far as they come until then, or with GRACE the two on which all depends."""
         self.look_started = time.monotonic()
         for process in range(first, first + count) if rows else ():
-            if time.monotonic() - self.started > until and process >= 2:
-                return
+            end = self.started + until + (GRACE if process < 2 else 0)
             done = self.journal.rows(stage, process)
             left = {name: row for name, row in rows.items() if name not in done}
-            while left:
+            while left and time.monotonic() < end:
                 machine: dict[str, Any] = {}
-                with watched(machine):
-                    for line in self._process(stage, process, tuple(left.values())):
+                with watched(machine), closing(self._process(stage, process, tuple(left.values()))) as lines:
+                    for line in lines:
                         left.pop(line["row"])
                         self.journal.add({"stage": stage, "process": process, **line})
                         self.progress(self._status(stage, process - first, count, len(rows), len(left)))
+                        if time.monotonic() > end:
+                            break
                 self.journal.add({"stage": stage, "process": process, "machine": machine})
 
     def _status(self, stage: str, process: int, count: int, rows: int, left: int) -> str:
@@ -180,7 +199,7 @@ class Gate:
         what = {"screen": "screening", "confirm": "measuring suspects afresh"}[stage]
         return f"{what}: process {process + 1} of {count}, row {rows - left} of {rows}, {remaining:.0f} s left"
 
-    def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Iterator[dict[str, Any]]:
+    def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Generator[dict[str, Any]]:
         """The results of one fresh process as they come; of a row that kills it, that it does."""
         job = self._job(rows, FIRST_SEED[stage] + process, self._seconds_a_row(stage, len(rows)))
         if stage == "screen":

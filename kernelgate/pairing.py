@@ -22,16 +22,16 @@ from typing import Any, TextIO
 from . import numba_cache, threads
 
 # Rounds of every arm once, however slow the call; then until the median is known to STEADY, or the job's time is over.
-LEAST_ROUNDS = 5
-MOST_ROUNDS = 120
+LEAST_ROUNDS = 3
+MOST_ROUNDS = 600
 # A slowdown of 1 % is what one wants to see; between processes a row varies by 0.3 to 2 % anyway.
 STEADY = 0.003
 LEAST_STEADY_ROUNDS = 12
-# A round is about so long for each arm, cut into slices that alternate with the other arms': a machine that is shared
-# changes within 2 ms. Against whole blocks of 2 ms, medians of slices scattered a fifth to a twentieth as much (NumPy
-# and Numba rows of 6 to 90 us), or half as much (JAX).
-BLOCK_SECONDS = 0.001
+# Slices of the arms alternate: a machine that is shared changes within 2 ms. Against blocks of 2 ms, their medians
+# scattered a fifth to a twentieth as much (NumPy and Numba rows of 6 to 90 us), or half as much (JAX).
 SLICE_SECONDS = 0.0001
+# In a round, of each arm; fewer where one call takes longer than a slice.
+SLICES = 5
 WARM_SECONDS = 0.002
 
 
@@ -183,14 +183,14 @@ def interleave(calls: Mapping[str, list[Callable[[], Any]]], order: random.Rando
     def took(arm: str) -> float:
         return seconds(order.choice(calls[arm]), iterations) / iterations
 
-    slices = max(1, round(BLOCK_SECONDS / (iterations * took("base"))))
-    return rounds(took, sorted(calls), order, limit, min(slices, round(BLOCK_SECONDS / SLICE_SECONDS)))
+    slices = round(SLICES * SLICE_SECONDS / (iterations * took("base")))
+    return rounds(took, sorted(calls), order, limit, min(max(slices, 1), SLICES))
 
 
 def rounds(
     took: Callable[[str], float], arms: Sequence[str], order: random.Random, limit: float, slices: int = 1
 ) -> dict[str, Any]:
-    """The rounds of a row, for about `limit` seconds at most; `took` gives the seconds of a call in a slice of that arm.
+    """The rounds of a row, for about `limit` seconds at most; `took` gives the seconds of a call in a slice of an arm.
 
     A round is the median of its slices. When to stop depends on how far the ratios scatter and not on what they are,
     which leaves the median as it is.

@@ -10,6 +10,8 @@ class FalseClock:
     def perf_counter(self):
         return self.now
 
+    monotonic = perf_counter
+
     def sleep(self, seconds):
         self.now += seconds
 

@@ -6,8 +6,19 @@ import zlib
 
 import numpy as np
 import pytest
+from false_clock import FalseClock
 
-from kernelgate.gate import CONFIRMING, FIRST_LOOK, LEAST_SECONDS, MOST_SECONDS, PREPARING, SCREENING, Gate
+from kernelgate.gate import (
+    CONFIRMING,
+    FIRST_LOOK,
+    GRACE,
+    LEAST_SECONDS,
+    MOST_SECONDS,
+    PREPARING,
+    SCREENED_BY,
+    SCREENING,
+    Gate,
+)
 from kernelgate.journal import Journal, JournalError
 from kernelgate.pairing import Row
 from kernelgate.structure.differences import LISTING
@@ -21,7 +32,8 @@ def _nothing_is_forced_to_disk(monkeypatch):
 
 
 def row(name):
-    return Row(name, "kernel", "numpy_plain", "case", "f32", "cpu")
+    operation = "decode" if name.startswith("model") else "kernel"
+    return Row(name, operation, "numpy_plain", "case", "f32", "cpu")
 
 
 class FalseGate(Gate):
@@ -154,10 +166,48 @@ def test_many_rows_get_fewer_seconds_each_and_few_get_enough(tmp_path):
     gate = FalseGate(tmp_path, {"a": 0.0})
     gate.budget = 600.0
     assert gate._seconds_a_row("screen", 4) == gate._seconds_a_row("confirm", 4) == MOST_SECONDS
-    assert LEAST_SECONDS < gate._seconds_a_row("screen", 120) < MOST_SECONDS
+    assert LEAST_SECONDS < gate._seconds_a_row("screen", 300) < MOST_SECONDS
     assert gate._seconds_a_row("screen", 1000) == LEAST_SECONDS
-    first_look = SCREENING[0] * 120 * (gate._seconds_a_row("screen", 120) + PREPARING)
+    first_look = SCREENING[0] * 300 * (gate._seconds_a_row("screen", 300) + PREPARING)
     assert first_look == pytest.approx(FIRST_LOOK * gate.budget)
+
+
+def test_of_more_suspects_than_there_is_time_for_the_clearest_are_measured_afresh(tmp_path):
+    slowdowns = {f"k{n}": 0.02 for n in range(30)} | {"slow": 0.2}
+    gate = FalseGate(tmp_path, slowdowns, noise=0.005)
+    gate.budget = 10 * CONFIRMING[0] * (PREPARING + MOST_SECONDS)
+    verdicts = gate.verdicts()
+    confirmed = {name for stage, _, name in gate.measured if stage == "confirm"}
+    assert "slow" in confirmed
+    assert len(confirmed) == pytest.approx(10, abs=1)
+    assert {name for name, verdict in verdicts.items() if verdict is Verdict.FAIL} <= confirmed
+    assert {verdicts[name] for name in slowdowns.keys() - confirmed} == {Verdict.INCONCLUSIVE}
+
+
+def test_models_have_what_time_kernels_leave_and_not_more(tmp_path, monkeypatch):
+    clock = FalseClock()
+    monkeypatch.setattr("kernelgate.gate.time", clock)
+    gate = FalseGate(tmp_path, dict.fromkeys(["model", "kernel", *(f"model{n}" for n in range(100))], 0.0), noise=0.001)
+    gate.started, gate.progress = clock.now, lambda text: clock.sleep(10.0)
+    gate.budget = 600.0
+    outcomes = gate.run(gate.rows.values())
+    assert [name for _, _, name in gate.measured[: SCREENING[0]]] == ["kernel"] * SCREENING[0]
+    assert clock.now == pytest.approx(SCREENED_BY * gate.budget + GRACE, abs=20)
+    verdicts = {outcome.verdict for name, outcome in outcomes.items() if name.startswith("decode")}
+    assert verdicts == {Verdict.INCONCLUSIVE}
+    assert outcomes[str(row("kernel"))].verdict is Verdict.PASS
+
+
+def test_a_short_budget_has_two_processes(tmp_path, monkeypatch):
+    clock = FalseClock()
+    monkeypatch.setattr("kernelgate.gate.time", clock)
+    gate = FalseGate(tmp_path, {"quiet": 0.0, "slow": 0.2}, noise=0.001)
+    gate.started, gate.progress = clock.now, lambda text: clock.sleep(5.0)
+    gate.budget = 1.0
+    gate.verdicts()
+    assert sorted(gate.measured) == sorted(
+        [("screen", n, name) for n in (0, 1) for name in ("quiet", "slow")] + [("confirm", n, "slow") for n in (0, 1)]
+    )
 
 
 def test_code_that_raises_on_head_fails_and_says_why(tmp_path):

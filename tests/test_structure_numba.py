@@ -1,9 +1,13 @@
 """Plants in Numba: each is found in the machine code or the signatures, and named."""
 
+import numpy as np
 import pytest
 from structure_plants import COLUMNS, ROWS, needs_numba, reader, worse
 
+from kernelgate.structure.allocations import peak_temporary_bytes
 from kernelgate.structure.numba_assembly import Hot, hot_loop
+
+MEBIBYTE = 2**20
 
 
 @pytest.fixture
@@ -139,3 +143,23 @@ def test_the_listing_shows_what_a_change_did_to_the_hot_loop(structure):
     head = structure("numba_head", NUMBA.format(options=""))
     assert "rows:" in base["listing"]
     assert same["listing"] == base["listing"] != head["listing"]
+
+
+@needs_numba
+def test_what_threads_hold_at_a_time_is_not_left_to_chance():
+    """Two that overlap hold two arrays, and whether they do is up to the machine."""
+    from numba import njit, prange
+
+    @njit(parallel=True)
+    def held(count):
+        total = 0.0
+        for thread in prange(count):
+            scratch = np.ones(MEBIBYTE // 8)
+            for _ in range(50):
+                for i in range(scratch.size):
+                    scratch[i] = np.sqrt(scratch[i] + thread)
+            total += scratch[thread]
+        return total
+
+    held(8)
+    assert MEBIBYTE <= peak_temporary_bytes(lambda: held(8)) < 1.5 * MEBIBYTE

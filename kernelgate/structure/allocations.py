@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,10 @@ from typing import Any
 def peak_temporary_bytes(call: Callable[[], Any]) -> int:
     """How far the memory that Python and NumPy allocate rises in a call above what its result leaves allocated.
 
-    The least of three calls, since Python's own objects come and go by a few hundred bytes. Memory of BLAS, Numba's
-    compiled code and JAX is not seen.
+    The least of three calls, since Python's own objects come and go by a few hundred bytes. Memory of BLAS and JAX is
+    not seen.
     """
-    with _traced():
+    with _traced(), _one_thread():
         return min(_rise(call) for _ in range(3))
 
 
@@ -48,6 +49,22 @@ def _traced() -> Iterator[None]:
             tracemalloc.stop()
         if collecting:
             gc.enable()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Numba's compiled code on one thread: what several of them hold at a time depends on which is quicker."""
+    if "numba" not in sys.modules:
+        yield
+        return
+    import numba
+
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)
 
 
 def _rise(call: Callable[[], Any]) -> int:
