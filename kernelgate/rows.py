@@ -42,8 +42,8 @@ class Selection:
     def cases(self, subject: Subject, clock: bool = True) -> dict[str, Mapping[str, Any]]:
         """The cases to time: the heavy ones only if asked for, and none that would take the subject hours.
 
-        Without a clock, of what is loaded first, as a model is, only the first case, if its weights are few: loading
-        takes longer than all the rest, and the domain proves it in small.
+        Without a clock, of what is loaded first, as a model is, only the first case in the first dtype, if its weights
+        are few: loading takes longer than all the rest, and the domain proves it in small.
         """
         kernel = subject.kernel
         hopeless = {case for case, other in kernel.extrapolated.items() if subject.implementation in other.left_out}
@@ -51,7 +51,9 @@ class Selection:
         timed = {case: dims for case, dims in cases.items() if case not in hopeless}
         if clock or kernel.bind is None:
             return timed
-        return {case: dims for case, dims in list(timed.items())[:1] if kernel.work(4, **dims).bytes < LOADED_BYTES}
+        dtypes = kernel.dtypes_of(backend_of(subject.implementation))
+        first = list(timed.items())[: subject.dtype == dtypes[0]]
+        return {case: dims for case, dims in first if kernel.work(4, **dims).bytes < LOADED_BYTES}
 
     def subjects(
         self,

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -158,6 +159,7 @@ def test_without_a_clock_models_are_left_to_their_domain_but_for_a_small_case(ke
     subject = next(row for row in selection.subjects(operation, (kernel,)) if row.dtype == "f32")
     assert selection.cases(subject)
     assert len(selection.cases(subject, clock=False)) == most
+    assert not selection.cases(replace(subject, implementation="jax_cache", dtype="bf16"), clock=False)
 
 
 def test_without_a_clock_kernels_have_all_their_cases():
