@@ -33,7 +33,7 @@ GRACE = 60.0
 # Seconds that a row takes in a process before its slices, and the least and most for these.
 PREPARING = 0.07
 LEAST_SECONDS = 0.05
-MOST_SECONDS = 1.0
+MOST_SECONDS = 0.4
 FIRST_SEED = {"screen": 1, "confirm": 1001}
 
 

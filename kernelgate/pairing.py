@@ -27,8 +27,9 @@ MOST_ROUNDS = 600
 # A slowdown of 1 % is what one wants to see; between processes a row varies by 0.3 to 2 % anyway.
 STEADY = 0.003
 LEAST_STEADY_ROUNDS = 12
-# Slices of the arms alternate: a machine that is shared changes within 2 ms. Against blocks of 2 ms, their medians
-# scattered a fifth to a twentieth as much (NumPy and Numba rows of 6 to 90 us), or half as much (JAX).
+# Slices of the arms alternate: a machine that is shared changes within 2 ms. Medians of 0.3 s in slices scattered by
+# 0.02 to 0.14 %, in blocks of 2 ms by 0.15 to 0.85 % (NumPy and Numba rows of 6 to 90 us); JAX by 0.3 to 1.3 and 0.7
+# to 1.9 %.
 SLICE_SECONDS = 0.0001
 # In a round, of each arm; fewer where one call takes longer than a slice.
 SLICES = 5

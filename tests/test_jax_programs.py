@@ -12,7 +12,6 @@ from kernelgate.user_cache import KEPT_SECONDS
 
 SCRIPT = """
 from kernelgate import jax_programs
-from kernelgate.user_cache import KEPT_SECONDS
 jax_programs.keep()
 import jax
 from kernelgate.compilation import compilation

@@ -49,6 +49,17 @@ def test_a_machine_that_is_slow_now_and_then_moves_no_ratio(period):
         assert sorted(ratios)[len(ratios) // 2] == pytest.approx(math.log(SLOWER[arm]), abs=1e-6)
 
 
+def test_one_disturbed_slice_moves_no_round():
+    """A timer's interrupt falls in one slice of a round, whichever arm has it."""
+    count = itertools.count()
+
+    def took(arm):
+        return SLOWER[arm] * (10.0 if next(count) // len(ARMS) % 5 == 2 and arm == "head" else 1.0)
+
+    found = rounds(took, ARMS, random.Random(1), 0.0, 5)
+    assert found["head"] == pytest.approx([math.log(SLOWER["head"])] * LEAST_ROUNDS, abs=1e-6)
+
+
 def test_it_goes_on_while_ratios_scatter_and_ends_where_they_do_not():
     noise = random.Random(1)
     assert len(rounds(lambda arm: noise.lognormvariate(0, 0.3), ARMS, random.Random(1), 60.0)["head"]) == MOST_ROUNDS

@@ -1,13 +1,15 @@
 """What a gate run reads of compilers: in other processes, on both sides, and once for what stays as it is."""
 
 import os
+import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from kernelgate import numba_cache, reading
+from kernelgate import gate, numba_cache, reading
 from kernelgate.numba_cache import COPY
 from kernelgate.pairing import Job, Row
 from kernelgate.reading import ARMS, Side
@@ -113,6 +115,23 @@ def test_figures_are_kept_by_all_that_they_follow_from_and_by_no_name(job, tmp_p
     kept._surroundings.cache_clear()
     (head / "data.txt").write_text("that any of them may read")
     assert Kept(head, (1,)).read(*asked) is None
+
+
+def test_figures_are_kept_by_all_that_reads_them(job):
+    """A file that reads and is not counted would leave figures of its former state."""
+    script = """
+import sys
+from kernelgate import reading
+sys.argv[1:] = ["head"]
+reading.main()
+print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("kernelgate.")), file=sys.stderr)
+"""
+    asked = replace(job, rows=rows("numpy_shared")).to_json() + "\n"
+    ran = subprocess.run([sys.executable, "-c", script], input=asked, capture_output=True, text=True, check=True)
+    loaded = {Path(file) for file in ran.stderr.split()}
+    assert Path(reading.__file__) in loaded
+    assert loaded <= kept.readers()
+    assert Path(gate.__file__) not in kept.readers()
 
 
 def test_what_nobody_asked_for_in_a_month_goes_and_what_is_asked_for_stays(job, tmp_path):

@@ -1,11 +1,14 @@
 """Plants in Numba: each is found in the machine code or the signatures, and named."""
 
+from runpy import run_path
+
 import numpy as np
 import pytest
 from structure_plants import COLUMNS, ROWS, needs_numba, reader, worse
 
 from kernelgate.structure.allocations import peak_temporary_bytes
 from kernelgate.structure.numba_assembly import Hot, hot_loop
+from kernelgate.structure.numba_functions import entered
 
 MEBIBYTE = 2**20
 
@@ -95,6 +98,25 @@ class TestNumba:
         before = vars(Dispatcher).get("__call__")
         structure("numba_base", NUMBA_FAST)
         assert vars(Dispatcher).get("__call__") is before
+
+
+@needs_numba
+def test_what_comes_from_numbas_cache_is_read_as_what_was_just_compiled(tmp_path):
+    """Numba shows no machine code of what it loads: an empty listing has no vectors to lose."""
+    source = tmp_path / "rows_on_disk.py"
+    source.write_text(NUMBA.format(options=FAST + "cache=True, "))
+
+    def read():
+        scaled = run_path(str(source))["scaled"]
+        x = np.ones((ROWS, COLUMNS), np.float32)
+        scaled(x)
+        (found,) = entered(lambda: scaled(x))
+        return found.compiled(), sum(found.dispatcher.stats.cache_hits.values())
+
+    (compiled, none), (loaded, hits) = read(), read()
+    assert (none, hits) == (0, 1)
+    assert loaded == compiled
+    assert loaded.hot.packed_fma
 
 
 LISTING = """

@@ -21,6 +21,7 @@ COMPILERS = ("jax", "jaxlib", "llvmlite", "ml_dtypes", "numba", "numpy", "scipy"
 SETTINGS = ("JAX_", "NUMBA_", "XLA_")
 # Of these settings, what says where things lie and not what is made of them.
 PLACES = ("CACHE",)
+HERE = Path(__file__).parents[1]
 
 
 class Kept:
@@ -63,13 +64,17 @@ def _others(package: Path) -> str:
 @functools.cache
 def _surroundings() -> str:
     """Who compiles for which processor, and how; and what reads it."""
-    here = Path(__file__).parents[1]
     settings = sorted(
         f"{name}={value}"
         for name, value in os.environ.items()
         if name.startswith(SETTINGS) and not any(place in name for place in PLACES)
     )
-    return f"{_processor()} {[_version(name) for name in COMPILERS]} {settings} {content(here, here.rglob('*.py'))}"
+    return f"{_processor()} {[_version(name) for name in COMPILERS]} {settings} {content(HERE, readers())}"
+
+
+def readers() -> set[Path]:
+    """The files of this package that a process which reads figures may run."""
+    return closure(HERE, HERE / "reading.py")
 
 
 def _version(package: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,11 +84,10 @@ def _resolved(dispatcher: Any, positional: tuple[Any, ...], named: dict[str, Any
 @functools.cache
 def _compiled(dispatcher: Any, signature: tuple[Any, ...]) -> Compiled:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
+        # Of what it takes from its cache on disk Numba shows neither assembly nor IR, and says so in a warning.
+        warnings.simplefilter("error", UserWarning)
+        with suppress(UserWarning):
             return _shown(dispatcher.overloads[signature])
-        except UserWarning:
-            pass  # Of what it takes from its cache on disk Numba shows neither assembly nor IR.
     return _shown(_anew(dispatcher, signature))
 
 
