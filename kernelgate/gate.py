@@ -237,26 +237,26 @@ class Gate:
         if problem is not None:
             broken = Verdict.FAIL if problem.startswith(("head", "the process")) else Verdict.INCONCLUSIVE
             return Outcome(name, broken, margin, reason=f"not comparable: {problem}")
-        if name not in evidence:
-            return Outcome(name, Verdict.INCONCLUSIVE, margin, reason="the budget ended before two processes")
-        head, control = evidence[name]
-        if verdict is None:
-            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
+        head, control = evidence.get(name, (None, None))
         lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
         read = self.found.get(name, {})
         base, changed = (read.get(arm, {}).get("figures") for arm in ARMS)
         unreadable = "; ".join(f"{arm}: {line['problem']}" for arm, line in read.items() if "problem" in line)
         structure = tuple(compare(base, changed)) if base and changed else None
-        # Exact figures have no noise to be excused by.
+        # Exact figures have no noise to be excused by, and need no clock.
         reason = "; ".join(difference.text for difference in structure or () if difference.worse)
-        seconds = median(line["base_seconds"] for line in lines)
         if reason:
             verdict = Verdict.FAIL
+        elif head is None:
+            verdict, reason = Verdict.INCONCLUSIVE, "the budget ended before two processes"
+        elif verdict is None:
+            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
         elif verdict is Verdict.FAIL and self.alarms:
             verdict, reason = Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
-        elif verdict is Verdict.PASS and unreadable:
+        if verdict is Verdict.PASS and unreadable:
             verdict, reason = Verdict.INCONCLUSIVE, f"exact figures cannot be read of {unreadable}"
         missing = unread(base, changed) if base and changed else ""
         listing = (base[LISTING], changed[LISTING]) if base and changed else ("", "")
         told = None if listing[0] == listing[1] else listing
+        seconds = median(line["base_seconds"] for line in lines) if lines else None
         return Outcome(name, verdict, margin, head, control, seconds, reason, structure, told, missing)

@@ -42,17 +42,21 @@ class Selection:
     def cases(self, subject: Subject, clock: bool = True) -> dict[str, Mapping[str, Any]]:
         """The cases to time: the heavy ones only if asked for, and none that would take the subject hours.
 
-        Without a clock, of what is loaded first, as a model is, only the first case in the first dtype, if its weights
-        are few: loading takes longer than all the rest, and the domain proves it in small.
+        Without a clock only what size may change is left to see, since the domain proves every dtype in small: the
+        first dtype. Of what is loaded first, as a model is, only the first case, if its weights are few: loading takes
+        longer than all the rest.
         """
         kernel = subject.kernel
         hopeless = {case for case, other in kernel.extrapolated.items() if subject.implementation in other.left_out}
         cases = {**kernel.cases, **(kernel.heavy if self.heavy else {})}
         timed = {case: dims for case, dims in cases.items() if case not in hopeless}
-        if clock or kernel.bind is None:
+        if clock:
             return timed
-        dtypes = kernel.dtypes_of(backend_of(subject.implementation))
-        first = list(timed.items())[: subject.dtype == dtypes[0]]
+        if subject.dtype != kernel.dtypes_of(backend_of(subject.implementation))[0]:
+            return {}
+        if kernel.bind is None:
+            return timed
+        first = list(timed.items())[:1]
         return {case: dims for case, dims in first if kernel.work(4, **dims).bytes < LOADED_BYTES}
 
     def subjects(

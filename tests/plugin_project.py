@@ -35,7 +35,9 @@ SETTINGS = """[pytest]
 kernels = sums
 pythonpath = .
 filterwarnings = error
-addopts = -p no:jaxtyping -p no:cacheprovider --benchmark-max-time=0.01 --benchmark-min-time=0.0002
+addopts =
+    -p pytest_benchmark.plugin -p kernelgate.plugin -p no:cacheprovider
+    --benchmark-max-time=0.01 --benchmark-min-time=0.0002
 """
 
 
@@ -60,7 +62,13 @@ class Project:
         return subprocess.run(
             [sys.executable, *command],
             cwd=self.root,
-            env=clean | {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "150"} | environment,
+            env=clean
+            | {
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "KERNELGATE_NUMBA_CACHE": str(self.root / "cache"),
+                "COLUMNS": "150",
+            }
+            | environment,
             capture_output=True,
             text=True,
             timeout=120,

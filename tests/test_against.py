@@ -30,7 +30,7 @@ SETTINGS = """[pytest]
 kernels = sums
 pythonpath = .
 filterwarnings = error
-addopts = -p no:jaxtyping -p no:cacheprovider
+addopts = -p pytest_benchmark.plugin -p kernelgate.plugin -p no:cacheprovider
 """
 
 
@@ -72,7 +72,13 @@ class Repository:
         return subprocess.Popen(
             command,
             cwd=cwd or self.root,
-            env=os.environ | {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "200"} | (variables or {}),
+            env=os.environ
+            | {
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                "KERNELGATE_NUMBA_CACHE": str(self.root / "cache"),
+                "COLUMNS": "200",
+            }
+            | (variables or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -90,6 +90,9 @@ class FalseGate(Gate):
         return {name.partition("-")[0]: outcome.verdict for name, outcome in self.run(self.rows.values()).items()}
 
 
+MORE = {arm: {"figures": {"programs": count, LISTING: ""}} for arm, count in (("base", 1), ("head", 2))}
+
+
 def test_unchanged_code_never_fails_in_a_hundred_suites(tmp_path):
     for seed in range(100):
         folder = tmp_path / str(seed)
@@ -140,9 +143,19 @@ def test_a_control_that_moves_is_found_beside_a_head_that_does_not(tmp_path):
 
 
 def test_figures_without_noise_fail_in_an_invalid_run_too(tmp_path):
-    worse = {arm: {"figures": {"programs": count, LISTING: ""}} for arm, count in (("base", 1), ("head", 2))}
-    gate = FalseGate(tmp_path, {"moved": 0.0, "worse": 0.1}, drifts={"moved": 0.1}, noise=0.002, structure=worse)
+    gate = FalseGate(tmp_path, {"moved": 0.0, "worse": 0.1}, drifts={"moved": 0.1}, noise=0.002, structure=MORE)
     assert set(gate.verdicts().values()) == {Verdict.FAIL}
+
+
+@pytest.mark.parametrize(("structure", "verdict"), [(MORE, Verdict.FAIL), (None, Verdict.INCONCLUSIVE)])
+def test_figures_without_noise_fail_where_the_budget_left_no_time_for_a_clock(tmp_path, structure, verdict):
+    gate = FalseGate(tmp_path, {"worse": 0.0}, structure=structure)
+    gate.started = -math.inf
+    gate.budget = 0.0
+    (outcome,) = gate.run(gate.rows.values()).values()
+    assert gate.measured == []
+    assert (outcome.verdict, outcome.head) == (verdict, None)
+    assert outcome.reason == ("programs 1 -> 2" if structure else "the budget ended before two processes")
 
 
 def test_a_row_whose_figures_cannot_be_read_does_not_pass(tmp_path):
