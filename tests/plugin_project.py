@@ -31,6 +31,8 @@ BENCHMARKS = """
 def test_kernel(measure):
     measure()
 """
+# No plugins but those that the settings name: to load what nobody uses takes a third of a run.
+ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 SETTINGS = """[pytest]
 kernels = sums
 pythonpath = .
@@ -62,13 +64,7 @@ class Project:
         return subprocess.run(
             [sys.executable, *command],
             cwd=self.root,
-            env=clean
-            | {
-                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "KERNELGATE_NUMBA_CACHE": str(self.root / "cache"),
-                "COLUMNS": "150",
-            }
-            | environment,
+            env=clean | ALONE | {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "150"} | environment,
             capture_output=True,
             text=True,
             timeout=120,

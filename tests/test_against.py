@@ -10,6 +10,7 @@ import time
 import zipfile
 
 import pytest
+from plugin_project import ALONE
 
 SPEC = """
 import numpy as np
@@ -69,16 +70,11 @@ class Repository:
 
     def start(self, *arguments, cwd=None, variables=None):
         command = [sys.executable, "-m", "pytest", "--backend", "numpy", *arguments]
+        own = {"KERNELGATE_NUMBA_CACHE": str(self.root / "cache"), "COLUMNS": "200"}
         return subprocess.Popen(
             command,
             cwd=cwd or self.root,
-            env=os.environ
-            | {
-                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "KERNELGATE_NUMBA_CACHE": str(self.root / "cache"),
-                "COLUMNS": "200",
-            }
-            | (variables or {}),
+            env={**os.environ, **ALONE, **own, **(variables or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

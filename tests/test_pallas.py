@@ -34,7 +34,8 @@ SMALL = {
 }
 
 
-@KERNELS
+# Blocks are the same in every dtype.
+@pytest.mark.subjects(operation="kernel", backends=("pallas",), dtypes=("f32",))
 def test_no_race_in_the_interpreter_that_looks_for_them(subject):
     arguments = Example(largest(subject.kernel)).arguments(subject.kernel, subject.dtype)
     function = in_small_blocks(function_of(subject))
