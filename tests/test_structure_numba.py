@@ -1,5 +1,7 @@
 """Plants in Numba: each is found in the machine code or the signatures, and named."""
 
+import subprocess
+import sys
 from runpy import run_path
 
 import numpy as np
@@ -98,6 +100,44 @@ class TestNumba:
         before = vars(Dispatcher).get("__call__")
         structure("numba_base", NUMBA_FAST)
         assert vars(Dispatcher).get("__call__") is before
+
+
+ALLOCATING = """
+import threading
+import time
+import numpy as np
+from numba import njit
+from impls.simd.atomics import atomic_load
+from kernelgate.structure.allocations import peak_temporary_bytes
+
+@njit("float64(int64[::1])", nogil=True)
+def reside(asked):
+    seen, total = 0, 0.0
+    while atomic_load(asked, 1) == 0:
+        if atomic_load(asked, 0) != seen:
+            seen = atomic_load(asked, 0)
+            space = np.full(64, 1.0)
+            total += space[seen % 64]
+    return total
+
+asked = np.zeros(2, np.int64)
+def call():
+    asked[0] += 1
+    sum(range(10000))  # with the GIL, which the thread then waits for
+resident = threading.Thread(target=reside, args=(asked,))
+resident.start()
+for _ in range(20):
+    peak_temporary_bytes(call)
+    time.sleep(0.01)  # without the GIL, before tracing starts anew
+asked[1] = 1
+resident.join()
+"""
+
+
+@needs_numba
+def test_a_thread_that_allocates_after_the_call_does_not_crash():
+    run = subprocess.run([sys.executable, "-c", ALLOCATING], capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 @needs_numba

@@ -81,8 +81,9 @@ def step(
     room = borrowed(numbers), borrowed(number_scales), borrowed(offsets)
     rows = rows_in(borrowed(memory), shape)
     spaces = spaces_in(borrowed(memory), borrowed(bits), borrowed(places), shape, rank)
+    # Before the steps: another thread that allocates between two of them does so while Python does as it likes.
+    logits = logits_for(head, orders[TEXTS] if orders[WANTED] and rank == 0 else 0, shape[VOCAB_SIZE])
     while True:
-        logits = logits_for(head, orders[TEXTS] if orders[WANTED] and rank == 0 else 0, shape[VOCAB_SIZE])
         if rank == 0:
             orders[LOGITS] = logits.ctypes.data
             meet(team)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+SETTLING_SECONDS = 0.01
 
 
 def peak_temporary_bytes(call: Callable[[], Any]) -> int:
@@ -46,6 +49,9 @@ def _traced() -> Iterator[None]:
         yield
     finally:
         if started:
+            # A thread of the call that waits for the GIL in an allocation ends it first: CPython before 3.12.9 and
+            # 3.13.2 crashes where tracing stops under it (python/cpython#128679).
+            time.sleep(SETTLING_SECONDS)
             tracemalloc.stop()
         if collecting:
             gc.enable()
