@@ -238,25 +238,40 @@ class Gate:
             broken = Verdict.FAIL if problem.startswith(("head", "the process")) else Verdict.INCONCLUSIVE
             return Outcome(name, broken, margin, reason=f"not comparable: {problem}")
         head, control = evidence.get(name, (None, None))
-        lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
-        read = self.found.get(name, {})
-        base, changed = (read.get(arm, {}).get("figures") for arm in ARMS)
-        unreadable = "; ".join(f"{arm}: {line['problem']}" for arm, line in read.items() if "problem" in line)
+        base, changed, unreadable = self._exact(name)
         structure = tuple(compare(base, changed)) if base and changed else None
-        # Exact figures have no noise to be excused by, and need no clock.
-        reason = "; ".join(difference.text for difference in structure or () if difference.worse)
-        if reason:
-            verdict = Verdict.FAIL
-        elif head is None:
-            verdict, reason = Verdict.INCONCLUSIVE, "the budget ended before two processes"
-        elif verdict is None:
-            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
-        elif verdict is Verdict.FAIL and self.alarms:
-            verdict, reason = Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
-        if verdict is Verdict.PASS and unreadable:
-            verdict, reason = Verdict.INCONCLUSIVE, f"exact figures cannot be read of {unreadable}"
+        verdict, reason = self._judged(verdict, head, margin, structure, unreadable)
         missing = unread(base, changed) if base and changed else ""
         listing = (base[LISTING], changed[LISTING]) if base and changed else ("", "")
         told = None if listing[0] == listing[1] else listing
+        lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
         seconds = median(line["base_seconds"] for line in lines) if lines else None
         return Outcome(name, verdict, margin, head, control, seconds, reason, structure, told, missing)
+
+    def _exact(self, name: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None, str]:
+        """Base's and head's exact figures, and of which side they cannot be read and why."""
+        read = self.found.get(name, {})
+        base, changed = (read.get(arm, {}).get("figures") for arm in ARMS)
+        return base, changed, "; ".join(f"{arm}: {line['problem']}" for arm, line in read.items() if "problem" in line)
+
+    def _judged(
+        self,
+        verdict: Verdict | None,
+        head: Evidence | None,
+        margin: float,
+        structure: tuple[Difference, ...] | None,
+        unreadable: str,
+    ) -> tuple[Verdict, str]:
+        """What holds by exact figures and the clock, which has a verdict of suspects; and the reason beside it."""
+        # Exact figures have no noise to be excused by, and need no clock.
+        if worse := "; ".join(difference.text for difference in structure or () if difference.worse):
+            return Verdict.FAIL, worse
+        if head is None:
+            return Verdict.INCONCLUSIVE, "the budget ended before two processes"
+        if verdict is None:
+            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
+        if verdict is Verdict.FAIL and self.alarms:
+            return Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
+        if verdict is Verdict.PASS and unreadable:
+            return Verdict.INCONCLUSIVE, f"exact figures cannot be read of {unreadable}"
+        return verdict, ""

@@ -20,6 +20,8 @@ from .structure.kept import Kept
 from .workers import results
 
 ARMS = ("base", "head")
+# What is read of a program that comes from JAX's cache on disk is not all exact.
+COMPILING = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _read(side: Side, job: Job) -> list[dict[str, Any]]:
     left = {str(row): row for row in job.rows}
     while left:
         command = (side.interpreter, "-m", "kernelgate.reading", side.arm)
-        for line in results(replace(job, rows=tuple(left.values())), command, side.variables):
+        for line in results(replace(job, rows=tuple(left.values())), command, {**side.variables, **COMPILING}):
             left.pop(line["row"])
             found.append({"arm": side.arm, **line})
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernelgate import gate, numba_cache, reading
+from kernelgate.devices import installed
 from kernelgate.numba_cache import COPY
 from kernelgate.pairing import Job, Row
 from kernelgate.reading import ARMS, Side
@@ -26,7 +27,7 @@ KERNEL = Kernel(
     cases={"small": {"n": 20}, "large": {"n": 20000}},
     domain={"n": (1, 5)},
     ulps={"f32": 1},
-    dtypes={"reference": ("f32",), "numpy": ("f32",)},
+    dtypes={"*": ("f32",)},
 )
 """
 FILES = {
@@ -36,6 +37,7 @@ FILES = {
     "double/spec": SPEC,
     "double/reference": "def double(x):\n    return x * 2\n",
     "double/numpy_shared": "from ..shared import FACTOR\n\n\ndef double(x):\n    return x * FACTOR\n",
+    "double/jax_plain": "import jax\n\n\n@jax.jit\ndef double(x):\n    return x * 2\n",
     "double/numpy_broken": "raise ValueError('broken')\n",
     "double/numpy_deadly": "import os\n\nos._exit(3)\n",
 }
@@ -98,6 +100,18 @@ def test_what_cannot_be_read_says_why_and_hinders_no_other(job):
     assert found["double-numpy_deadly-small-f32-cpu", "head"] == "the process died with exit status 3"
     assert found["double-reference-large-f32-cpu", "head"]["result dtype"] == "float32"
     assert len(found) == 12
+
+
+@pytest.mark.skipif(not installed("jax"), reason="needs jax")
+def test_figures_are_of_programs_that_were_compiled_and_not_found_on_disk(job, tmp_path, monkeypatch):
+    folder = tmp_path / "jax"
+    folder.mkdir()
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    found = read(replace(job, rows=rows("jax_plain")))
+    assert found["double-jax_plain-small-f32-cpu", "head"]["programs"] == 1
+    assert not list(folder.iterdir())
 
 
 def test_figures_are_kept_by_all_that_they_follow_from_and_by_no_name(job, tmp_path, monkeypatch):
