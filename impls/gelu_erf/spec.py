@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..activation_functions import activation_function
+from ..activation_spec import activation_function
 
 KERNEL = activation_function(
     flops={"f32": 24, "bf16": 16},

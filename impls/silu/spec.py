@@ -1,6 +1,6 @@
 """SiLU, or swish (Elfwing, Uchibe and Doya 2017, arXiv 1702.03118), the activation of Llama's feed-forward."""
 
-from ..activation_functions import activation_function
+from ..activation_spec import activation_function
 
 KERNEL = activation_function(
     flops={"f32": 16, "bf16": 12},
