@@ -52,8 +52,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "subjects(*kernels, operation=None, backends=(), dtypes=()): the implementations to run a test for, and their "
-        "dtypes (default: all), and the operation (default: the one that the test is named after)",
+        "subjects(*kernels, operation=None, backends=()): the implementations to run a test for, by kernel and backend "
+        "(default: all) and operation (default: the one that the test is named after)",
     )
     if not hasattr(config, "workerinput"):  # which an xdist worker has: it reports to a process that is not one
         config.pluginmanager.register(StoredRuns(config), STORED)
@@ -109,13 +109,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             f"{', '.join(sorted(selection.operations))}; name the test after it or mark it subjects(operation=...)"
         )
     axes = [axis for axis in AXES if axis in metafunc.fixturenames]
-    kernels, chosen = (marker.args, marker.kwargs) if marker else ((), {})
-    backends, dtypes = chosen.get("backends", ()), chosen.get("dtypes", ())
+    kernels, backends = (marker.args, marker.kwargs.get("backends", ())) if marker else ((), ())
     clock = not metafunc.config.getoption("benchmark_disable")
     rows = []
     for subject in selection.subjects(operation, kernels, backends, timed="measure" in metafunc.fixturenames):
-        if dtypes and subject.dtype not in dtypes:
-            continue
         values = {"kernel": subject.folder.name, "impl": subject.implementation, "dtype": subject.dtype}
         values["device"] = subject.device
         for case in selection.cases(subject, clock) if "case" in axes else ("",):

@@ -20,19 +20,6 @@ def test_ids_name_kernel_implementation_case_dtype_and_device(project):
     assert not any("huge" in line for line in listed)
 
 
-def test_a_mark_chooses_among_kernels_backends_and_dtypes(project):
-    chosen = 'import pytest\n\n@pytest.mark.subjects("total", {})\ndef test_kernel(subject):\n    pass\n'
-    backends = 'backends=("numpy",)'
-    for mark, names in (
-        (backends, ["numpy_plain-f32", "numpy_plain-bf16"]),
-        (f'{backends}, dtypes=("bf16",)', ["numpy_plain-bf16"]),
-    ):
-        (project.root / "test_equal.py").write_text(chosen.format(mark))
-        run = project.pytest("test_equal.py", "--collect-only", "-q")
-        found = [line for line in run.stdout.splitlines() if "::" in line]
-        assert found == [f"test_equal.py::test_kernel[total-{name}-cpu]" for name in names]
-
-
 def test_heavy_cases_are_timed_when_asked_for(project):
     assert "total-reference-huge-f32-cpu" in project.pytest("--collect-only", "-q", "--heavy").stdout
 

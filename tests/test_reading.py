@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structure_plants import needs_jax
 
 from kernelgate import gate, numba_cache, reading
-from kernelgate.devices import installed
 from kernelgate.numba_cache import COPY
 from kernelgate.pairing import Job, Row
 from kernelgate.reading import ARMS, Side
@@ -102,7 +102,7 @@ def test_what_cannot_be_read_says_why_and_hinders_no_other(job):
     assert len(found) == 12
 
 
-@pytest.mark.skipif(not installed("jax"), reason="needs jax")
+@needs_jax
 def test_figures_are_of_programs_that_were_compiled_and_not_found_on_disk(job, tmp_path, monkeypatch):
     folder = tmp_path / "jax"
     folder.mkdir()

@@ -164,7 +164,7 @@ def test_without_a_clock_models_are_left_to_their_domain_but_for_a_small_case(ke
 
 @pytest.mark.parametrize(
     ("implementation", "dtype", "seen"),
-    [("jax_rows", "f32", True), ("jax_dot", "bf16", False), ("numba_bf16_packed", "bf16", True)],
+    [("jax_rows", "f32", True), ("jax_rows", "bf16", False), ("numba_bf16_packed", "bf16", True)],
 )
 def test_without_a_clock_kernels_have_all_their_cases_in_the_first_dtype(implementation, dtype, seen):
     selection = Selection.of("impls", ["numpy"], ["cpu"], heavy=False)
