@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from impls.config import LlamaConfig, random_parameters
 from impls.gpt2_config import GPT2Config
 from impls.parts import ATTENTION, EMBEDDING, FEED_FORWARD, HEAD
 from kernelgate.devices import installed
+from kernelgate.structure.allocations import numba_allocations
 
 pytestmark = pytest.mark.skipif(not installed("numba"), reason="needs numba")
 
@@ -33,6 +35,29 @@ def test_more_texts_than_a_step_takes_are_taken_in_turns():
     for rows in (slice(0, 9), slice(250, 260), slice(290, 300)):
         _, alone = model.prefill(text[rows, :3], padding=padding[rows])
         assert np.allclose(together[rows], model.decode(text[rows, 3], alone)[0], rtol=0, atol=1e-5)
+
+
+def test_the_other_threads_of_a_team_allocate_nothing_at_a_step():
+    """Behind the last meeting Python is at anything: where it stopped a trace of allocations, it crashed."""
+    import numba
+
+    def allocations(threads):
+        numba.set_num_threads(threads)
+        model = load("llama", LLAMA)
+        _, cache = model.prefill([[1, 2]])
+
+        def step():
+            model.decode([3], cache)
+            time.sleep(0.01)  # the others are at rest
+
+        step()
+        return numba_allocations(step)
+
+    most = numba.get_num_threads()
+    try:
+        assert allocations(most) == allocations(1)
+    finally:
+        numba.set_num_threads(most)
 
 
 @pytest.mark.parametrize(("family", "config"), [("llama", LLAMA), ("gpt2", GPT2)])
