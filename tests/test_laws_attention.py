@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from impls.attention_decode.reference import attended as attended_once
+from impls.attention_mask.reference import attention_mask
 from impls.attention_prefill.reference import attended, attention_prefill
 from impls.rope_interleaved.reference import rope_interleaved
 from impls.rope_tables.reference import rope_tables
@@ -156,6 +157,19 @@ def test_a_mask_hides_or_leaves(subject, seed):
     assert (np.isfinite(masked.astype(np.float32)).sum(axis=-1) == 3).all()
 
 
+@pytest.mark.subjects("attention_mask", operation="kernel")
+@given(seed=seeds, start=st.integers(0, 3), shift=st.integers(0, 39))
+@law
+def test_a_mask_goes_by_positions_and_not_by_places(subject, seed, start, shift):
+    scores, positions = draw(subject, seed, 1, 2, 5, 40), np.arange(start, start + 40, dtype=np.int32)
+    # As in a ring, whose oldest key may lie anywhere.
+    order = np.roll(np.arange(40), shift)
+    in_order = np.asarray(subject(scores, positions[35:].copy(), positions, 13))
+    rolled = np.asarray(subject(scores[..., order].copy(), positions[35:].copy(), positions[order], 13))
+    np.testing.assert_array_equal(rolled, in_order[..., order])
+    assert (np.isfinite(in_order.astype(np.float32)).sum(axis=-1) == 13).all()
+
+
 class WrongSubject(SimpleNamespace):
     """Stands in for a subject whose implementation breaks a law."""
 
@@ -185,6 +199,10 @@ def as_if_linear(q, k, v, length, window):
     return attended_once(q, k[:, :window], v[:, :window])
 
 
+def by_place(scores, positions, key_positions, window):
+    return attention_mask(scores, positions, key_positions[0] + np.arange(len(key_positions)), window)
+
+
 def float32_angles(positions, head_dim, theta):
     angles = positions[:, None].astype(np.float32) * np.float32(theta) ** -np.arange(0, 1, 2 / head_dim, np.float32)
     return np.cos(angles), np.sin(angles)
@@ -210,6 +228,12 @@ def float32_angles(positions, head_dim, theta):
             "attention_mask",
             lambda scores, *others: np.maximum(scores, np.float32(-1e9)),
             {"seed": 0},
+        ),
+        (
+            test_a_mask_goes_by_positions_and_not_by_places,
+            "attention_mask",
+            by_place,
+            {"seed": 0, "start": 1, "shift": 3},
         ),
     ],
 )

@@ -1,9 +1,15 @@
-"""No mask: one pass that copies what is seen; the same on the bits of any dtype."""
+"""No mask: one pass that copies what is seen, and where that is one piece reads nothing else."""
 
 import numpy as np
 from jaxtyping import Float, Int
 from numba import njit, prange
 
+from ..simd.copying import SPAN_FROM, copy_span
+from ..simd.row_access import as_rows, empty_like, rows_together, signatures
+from ..simd.starts import start_of
+
+# -inf by the bytes of an element: as float32, or as a bf16's bits.
+LOWEST = {4: np.float32(-np.inf), 2: np.uint16(0xFF80)}
 # A parallel region costs a few microseconds; below this many elements one thread is done sooner.
 PARALLEL_FROM = 65536
 
@@ -21,35 +27,51 @@ def attention_mask(
             f"positions and key_positions have shapes {positions.shape} and {key_positions.shape}, "
             f"expected {(seq,)} and {(keys,)}, the last axes of scores"
         )
-    bits = np.dtype(f"u{scores.dtype.itemsize}")
-    rows = np.ascontiguousarray(scores).reshape(-1, keys)
-    result = np.empty_like(rows)
-    lowest = np.array(-np.inf, scores.dtype).view(bits)[()]
+    rows = as_rows(scores)
+    result = empty_like(scores)
     copy = _parallel if rows.size >= PARALLEL_FROM else _serial
-    indices = (np.ascontiguousarray(index, np.int32) for index in (positions, key_positions))
-    copy(rows.view(bits), *indices, window, lowest, result.view(bits))
-    return result.reshape(scores.shape)
+    indices = np.ascontiguousarray(positions, np.int32), np.ascontiguousarray(key_positions, np.int32)
+    copy(rows, *indices, window, LOWEST[rows.itemsize], as_rows(result))
+    return result
 
 
 @njit
-def _row(scores, position, key_positions, window, lowest, result):
-    for key in range(scores.shape[0]):
-        distance = np.int32(position - key_positions[key])
-        result[key] = scores[key] if (distance >= 0) & (distance < window) else lowest
+def _consecutive(key_positions):
+    gaps = 0
+    for key in range(key_positions.size):
+        gaps += key_positions[key] - key_positions[0] != key
+    return gaps == 0
 
 
-_SIGNATURES = [
-    f"(uint{bits}[:, ::1], int32[::1], int32[::1], int32, uint{bits}, uint{bits}[:, ::1])" for bits in (16, 32)
-]
+@njit
+def _rows(scores, positions, key_positions, in_spans, window, lowest, first, last, result):
+    keys, read, written = key_positions.size, start_of(scores), start_of(result)
+    query = first % positions.size
+    for row in range(first, last):
+        position = np.int64(positions[query])
+        query = query + 1 if query + 1 < positions.size else 0
+        if in_spans:
+            end = position - key_positions[0] + 1
+            copy_span(read, row * keys, keys, min(max(end - window, 0), keys), min(max(end, 0), keys), lowest, written)
+        else:
+            for key in range(keys):
+                distance = np.int32(position - key_positions[key])
+                result[row, key] = scores[row, key] if (distance >= 0) & (distance < window) else lowest
+
+
+_SIGNATURES = signatures("(real[:, ::1], int32[::1], int32[::1], int32, real, real[:, ::1])")
 
 
 @njit(_SIGNATURES, cache=True)
 def _serial(scores, positions, key_positions, window, lowest, result):
-    for row in range(scores.shape[0]):
-        _row(scores[row], positions[row % positions.shape[0]], key_positions, window, lowest, result[row])
+    in_spans = key_positions.size >= SPAN_FROM and _consecutive(key_positions)
+    _rows(scores, positions, key_positions, in_spans, window, lowest, 0, scores.shape[0], result)
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(scores, positions, key_positions, window, lowest, result):
-    for row in prange(scores.shape[0]):
-        _row(scores[row], positions[row % positions.shape[0]], key_positions, window, lowest, result[row])
+    in_spans = key_positions.size >= SPAN_FROM and _consecutive(key_positions)
+    rows, together = scores.shape[0], rows_together(scores.shape[1])
+    for block in prange((rows + together - 1) // together):
+        last = min((block + 1) * together, rows)
+        _rows(scores, positions, key_positions, in_spans, window, lowest, block * together, last, result)

@@ -1,25 +1,30 @@
 """Ids are checked and rows copied in one compiled call; rows are shared among threads where that pays."""
 
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, Num
 from numba import get_num_threads, njit, prange
 
 from ..id_checks import refuse
 from ..simd.copying import as_words, copy_rows
 from ..simd.row_access import aligned_empty, as_rows, signatures
 
-# Below, two threads gain less than waking one costs: 300 KB took 9.5 us by one and 10.7 by two.
-PARALLEL_FROM_BYTES = 1 << 19
+# Below, two threads gain less than waking one costs: 300 KB take as long by one as by two.
+PARALLEL_FROM_BYTES = 1 << 18
+
+
+def prepare(table: Float[np.ndarray, "vocab_size dim"]):
+    return table, as_words(as_rows(table))
 
 
 def embedding(
-    ids: Int32[np.ndarray, "*batch"], table: Float[np.ndarray, "vocab_size dim"]
+    ids: Int32[np.ndarray, "*batch"],
+    table: Float[np.ndarray, "vocab_size dim"],
+    rows: Num[np.ndarray, "vocab_size words"],
 ) -> Float[np.ndarray, "*batch dim"]:
     """Row `id` of the table for each id. ValueError for an id outside the table."""
-    shape = (*ids.shape, table.shape[1])
-    large = ids.size > 1 and ids.size * shape[-1] * table.itemsize >= PARALLEL_FROM_BYTES
-    result = (aligned_empty if large else np.empty)(shape, table.dtype)
-    given = np.ascontiguousarray(ids).ravel(), as_words(as_rows(table)), as_words(as_rows(result))
+    result = aligned_empty((*ids.shape, table.shape[1]), table.dtype)
+    given = np.ascontiguousarray(ids).ravel(), rows, result.view(rows.dtype).reshape(-1, rows.shape[1])
+    large = ids.size > 1 and result.nbytes >= PARALLEL_FROM_BYTES
     if not (_parallel(*given, get_num_threads()) if large else _serial(*given)):
         refuse("ids", ids, len(table))
     return result

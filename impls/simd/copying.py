@@ -1,11 +1,22 @@
 """Copying pieces of memory within a compiled function, as fast as `memcpy` and without calling it."""
 
+from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from .row_access import ZERO
-from .starts import LANES, load_at, load_first, start_of, store_at, store_first_at
+from .starts import (
+    LANES,
+    load_at,
+    load_first,
+    load_pairs_at,
+    prefetch_to_read,
+    start_of,
+    store_at,
+    store_first_at,
+)
+from .vectors import Vector, expect, splat, splatted
 
 
 def as_words(x):
@@ -22,8 +33,14 @@ def _copy_words(source, rows, first, last, target):
     columns, read, written = source.shape[1], start_of(source), start_of(target)
     for row in range(first, last):
         at, to, end = rows[row] * columns, row * columns, rows[row] * columns + columns
-        # Four loads before the four stores, so that none waits for the other.
+        ahead = rows[min(row + 1, last - 1)] * columns - at
+        # Four loads before the four stores, so that none waits for the other. The next row is asked for meanwhile:
+        # where it lies no prefetcher can guess (8 MB of rows from memory: 270 us instead of 370).
         while at + 4 * LANES <= end:
+            prefetch_to_read(read, at + ahead)
+            prefetch_to_read(read, at + ahead + LANES)
+            prefetch_to_read(read, at + ahead + 2 * LANES)
+            prefetch_to_read(read, at + ahead + 3 * LANES)
             a, b = load_at(read, at), load_at(read, at + LANES)
             c, d = load_at(read, at + 2 * LANES), load_at(read, at + 3 * LANES)
             store_at(written, to, a)
@@ -49,3 +66,53 @@ def _copy_one_by_one(source, rows, first, last, target):
 def _copy_rows(source, rows, first, last, target):
     copy = _copy_words if source.dtype == types.float32 else _copy_one_by_one
     return lambda source, rows, first, last, target: copy(source, rows, first, last, target)
+
+
+# Columns that a span takes at least: a vector of the smaller dtype.
+SPAN_FROM = 32
+
+
+def copy_span(source, at, columns, first, last, other, target):
+    """`target[at + i] = source[at + i]` for `i` in `range(first, last)`, `other` for the rest of `range(columns)`.
+
+    Both given by their starts (`start_of`); `columns` is at least SPAN_FROM, and `first` and `last` are from 0 to it. A
+    vector of which nothing is copied is not read.
+    """
+
+
+@overload(copy_span)
+def _copy_span(source, at, columns, first, last, other, target):
+    load_bits = load_at if source.dtype == types.float32 else load_pairs_at
+    lanes = 64 // (source.dtype.bitwidth // 8)
+
+    def copy(source, at, columns, first, last, other, target):
+        everywhere = splat(other)
+        for index in range(0, columns, lanes):
+            # The last vector ends where the row does.
+            place = min(index, columns - lanes)
+            if last <= place or place + lanes <= first:
+                store_at(target, at + place, everywhere)
+            elif first <= place and place + lanes <= last:
+                store_at(target, at + place, load_bits(source, at + place))
+            else:
+                part = lanes_between(load_bits(source, at + place), everywhere, first - place, last - place)
+                store_at(target, at + place, part)
+
+    return copy
+
+
+@intrinsic
+def lanes_between(typing, inside, outside, first, last):
+    """The lanes from `first` up to `last` of one vector, the rest of another."""
+    expect(isinstance(inside, Vector) and inside == outside, "lanes_between", inside, outside)
+
+    def generate(context, builder, signature, values):
+        lane = ir.Constant(ir.VectorType(ir.IntType(32), inside.lanes), list(range(inside.lanes)))
+        start, end = (
+            splatted(builder, context.cast(builder, value, kind, types.int32), inside.lanes)
+            for value, kind in zip(values[2:], signature.args[2:], strict=True)
+        )
+        within = builder.and_(builder.icmp_signed(">=", lane, start), builder.icmp_signed("<", lane, end))
+        return builder.select(within, *values[:2])
+
+    return inside(inside, outside, first, last), generate

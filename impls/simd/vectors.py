@@ -177,10 +177,11 @@ def store_first(typing, array, index, vector, count):
 
 @intrinsic
 def splat(typing, scalar):
-    """A float32 or an int32 in each of 16 lanes."""
-    expect(scalar in (types.float32, types.int32), "splat", scalar)
+    """A float32, an int32 or a uint16 in each lane."""
+    expect(scalar in (types.float32, types.int32, types.uint16), "splat", scalar)
+    kind = Vector(scalar, BITS // scalar.bitwidth)
 
     def generate(context, builder, signature, values):
-        return splatted(builder, values[0], 16)
+        return splatted(builder, values[0], kind.lanes)
 
-    return Vector(scalar, 16)(scalar), generate
+    return kind(scalar), generate
