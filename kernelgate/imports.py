@@ -40,10 +40,28 @@ def _imported(package: Path, file: Path, _changed: int) -> tuple[Path, ...]:
 
 
 def _found(package: Path, file: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            for path in (folder, *(folder / alias.name for alias in node.names)):
-                for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-                    if candidate.is_file() and candidate.is_relative_to(package):
-                        yield candidate
+    for level, module, names in _relative_imports(file.read_text(encoding="utf-8")):
+        folder = file.parents[level - 1].joinpath(*module)
+        for path in (folder, *(folder / name for name in names)):
+            for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+                if candidate.is_file() and candidate.is_relative_to(package):
+                    yield candidate
+
+
+# By the text, since copies of a package hold the same.
+@functools.cache
+def _relative_imports(source: str) -> tuple[tuple[int, list[str], list[str]], ...]:
+    """The level, module and names of each."""
+    return tuple(
+        (node.level, (node.module or "").split("."), [alias.name for alias in node.names])
+        for node in _statements(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.level
+    )
+
+
+def _statements(parent: ast.AST) -> Iterator[ast.AST]:
+    """All below a module, but no expressions, which are most of it and import nothing."""
+    for node in ast.iter_child_nodes(parent):
+        if not isinstance(node, ast.expr):
+            yield node
+            yield from _statements(node)

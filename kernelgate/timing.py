@@ -18,7 +18,7 @@ from . import limits
 from .arrays import aligned, map_arrays
 from .compilation import compilation
 from .devices import copied, fetch
-from .equivalence import judge
+from .judging import judge
 from .kernel import DTYPES, itemsize
 from .memory import peak_memory
 from .subject import Subject

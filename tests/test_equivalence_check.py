@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelgate.arrays import ALIGNMENT, LAYOUTS, aligned, laid_out, map_arrays, named_arrays
-from kernelgate.equivalence import Mismatch, judge
+from kernelgate.judging import Mismatch, judge
 from kernelgate.kernel import DTYPES, Folder, Kernel, Work, discover
 from kernelgate.subject import Subject
 

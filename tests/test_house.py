@@ -59,8 +59,11 @@ def test_collecting_imports_neither_jax_nor_numba():
     assert run.returncode == 0, run.stderr + run.stdout[-2000:]
 
 
-def test_the_vocabulary_needs_neither_pytest_numba_nor_jax():
-    script = "import sys, kernelgate.kernel; sys.exit(str({'pytest', 'numba', 'jax'} & set(sys.modules) or '') or 0)"
+@pytest.mark.parametrize("modules", ["kernel", "pairing, kernelgate.timing", "reading, kernelgate.structure"])
+def test_what_each_process_of_the_gate_loads_is_no_more_than_it_needs(modules):
+    """The vocabulary, measuring and reading: hypothesis alone would take half a second of two."""
+    heavy = "{'pytest', 'hypothesis', 'numba', 'jax'}"
+    script = f"import sys, kernelgate.{modules}\nsys.exit(str({heavy} & set(sys.modules) or '') or 0)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=60).returncode == 0
 
 

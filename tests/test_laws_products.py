@@ -11,7 +11,7 @@ from impls.linear.reference import linear
 from impls.lm_head_argmax.reference import lm_head_argmax
 from impls.swiglu.reference import swiglu
 from kernelgate.devices import fetch
-from kernelgate.equivalence import judge
+from kernelgate.judging import judge
 from kernelgate.kernel import DTYPES, discover
 
 KERNELS = discover("impls")

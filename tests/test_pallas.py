@@ -11,7 +11,8 @@ import pytest
 
 from kernelgate.arrays import is_array
 from kernelgate.devices import fetch, installed
-from kernelgate.equivalence import Example, judge
+from kernelgate.equivalence import Example
+from kernelgate.judging import judge
 from kernelgate.kernel import DTYPES
 
 KERNELS = pytest.mark.subjects(operation="kernel", backends=("pallas",))

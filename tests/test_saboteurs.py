@@ -3,7 +3,8 @@
 import hypothesis
 import pytest
 
-from kernelgate.equivalence import Mismatch, prove, saboteurs
+from kernelgate.equivalence import prove, saboteurs
+from kernelgate.judging import Mismatch
 
 pytestmark = pytest.mark.subjects(backends=("reference",))
 

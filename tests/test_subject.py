@@ -9,7 +9,8 @@ import pytest
 
 from kernelgate import devices, timing
 from kernelgate.devices import copied, fetch, installed
-from kernelgate.equivalence import Example, Mismatch, check
+from kernelgate.equivalence import Example, check
+from kernelgate.judging import Mismatch
 from kernelgate.kernel import BACKENDS, Folder, Kernel, Work
 from kernelgate.rows import Selection
 from kernelgate.subject import Subject

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..arrays import named_arrays
 from ..devices import fetch
-from ..equivalence import Mismatch, judge
+from ..judging import Mismatch, judge
 from ..subject import Subject
 from .differences import LISTING, NOT_READ, Difference, compare, unread
 
