@@ -42,7 +42,7 @@ def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
 
     `problem` takes the place of figures that cannot be had.
     """
-    chunks: list[tuple[Side, Job]] = []
+    todo: list[tuple[Side, list[Row]]] = []
     keeps = {name: Kept(Path(job.folder) / job.packages[name][0], (job.seed, job.threads)) for name in sides}
     for name, side in sides.items():
         left = []
@@ -52,10 +52,10 @@ def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
                 left.append(row)
             else:
                 yield {"row": str(row), "arm": name, "figures": kept}
-        chunks += [(side, replace(job, rows=rows)) for rows in _by_kernel(left)]
+        todo.append((side, left))
     by_name = {str(row): row for row in job.rows}
     with ThreadPoolExecutor(job.threads) as pool:
-        started = [pool.submit(_read, *chunk) for chunk in chunks]
+        started = [pool.submit(_read, side, replace(job, rows=rows)) for side, rows in _chunks(todo, job.threads)]
         try:
             for line in (line for chunk in as_completed(started) for line in chunk.result()):
                 row = by_name[line["row"]]
@@ -66,9 +66,15 @@ def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
             pool.shutdown(cancel_futures=True)
 
 
-def _by_kernel(rows: list[Row]) -> Iterator[tuple[Row, ...]]:
-    for _, group in groupby(sorted(rows, key=str), key=lambda row: row.kernel):
-        yield tuple(group)
+def _chunks(todo: list[tuple[Side, list[Row]]], threads: int) -> list[tuple[Side, tuple[Row, ...]]]:
+    """What each process reads: a kernel's rows, or where that would leave processors idle, an implementation's."""
+    for alike in (lambda row: row.kernel), (lambda row: (row.kernel, row.impl)):
+        chunks = [
+            (side, tuple(group)) for side, rows in todo for _, group in groupby(sorted(rows, key=alike), key=alike)
+        ]
+        if len(chunks) >= threads:
+            break
+    return chunks
 
 
 def _read(side: Side, job: Job) -> list[dict[str, Any]]:

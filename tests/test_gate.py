@@ -17,6 +17,7 @@ from kernelgate.gate import (
     PREPARING,
     SCREENED_BY,
     SCREENING,
+    STARTING,
     Gate,
 )
 from kernelgate.journal import Journal, JournalError
@@ -178,17 +179,21 @@ def test_processes_that_screen_take_the_copies_in_turn_and_those_that_confirm_ta
 def test_many_rows_get_fewer_seconds_each_and_few_get_enough(tmp_path):
     gate = FalseGate(tmp_path, {"a": 0.0})
     gate.budget = 600.0
-    assert gate._seconds_a_row("screen", 4) == gate._seconds_a_row("confirm", 4) == MOST_SECONDS
-    assert LEAST_SECONDS < gate._seconds_a_row("screen", 300) < MOST_SECONDS
+    assert gate._seconds_a_row("screen", 1) == gate._seconds_a_row("confirm", 1) == MOST_SECONDS
+    # Twenty rows then take what starting their process takes, times the root of twenty.
+    assert 20 * gate._seconds_a_row("confirm", 20) == pytest.approx(STARTING * math.sqrt(20 / STARTING))
+    assert gate._seconds_a_row("screen", 20) == gate._seconds_a_row("confirm", 20)
     assert gate._seconds_a_row("screen", 1000) == LEAST_SECONDS
-    first_look = SCREENING[0] * 300 * (gate._seconds_a_row("screen", 300) + PREPARING)
+    gate.budget = 60.0
+    assert LEAST_SECONDS < gate._seconds_a_row("screen", 60) < gate._seconds_a_row("confirm", 60)
+    first_look = SCREENING[0] * 60 * (gate._seconds_a_row("screen", 60) + PREPARING)
     assert first_look == pytest.approx(FIRST_LOOK * gate.budget)
 
 
 def test_of_more_suspects_than_there_is_time_for_the_clearest_are_measured_afresh(tmp_path):
     slowdowns = {f"k{n}": 0.02 for n in range(30)} | {"slow": 0.2}
     gate = FalseGate(tmp_path, slowdowns, noise=0.005)
-    gate.budget = 10 * CONFIRMING[0] * (PREPARING + MOST_SECONDS)
+    gate.budget = 10 * CONFIRMING[0] * (PREPARING + gate._seconds_a_row("confirm", 31))
     verdicts = gate.verdicts()
     confirmed = {name for stage, _, name in gate.measured if stage == "confirm"}
     assert "slow" in confirmed

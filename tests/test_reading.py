@@ -91,7 +91,17 @@ def test_what_stays_as_it_is_is_read_once(job, tmp_path, monkeypatch):
         job,
         {"base": Side("base", os.path.realpath(SIDES["base"].interpreter), {"PYTHONPATH": os.pathsep.join(sys.path)})},
     )
-    assert [arm for arm, _ in asked] == ["base"]
+    assert {arm for arm, _ in asked} == {"base"}
+
+
+@pytest.mark.parametrize("sides", [SIDES, {"base": SIDES["base"]}])
+def test_no_processor_is_idle_while_another_reads(job, monkeypatch, sides):
+    """A process takes a second by itself: two sides of a kernel are one each, a side alone is one an implementation."""
+    asked, inner = [], reading._read
+    monkeypatch.setattr(reading, "_read", lambda side, left: asked.append(left.rows) or inner(side, left))
+    assert read(job, sides).keys() == {(str(row), arm) for row in job.rows for arm in sides}
+    assert len(asked) == 2
+    assert {row for rows in asked for row in rows} == set(job.rows)
 
 
 def test_what_cannot_be_read_says_why_and_hinders_no_other(job):
