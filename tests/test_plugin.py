@@ -54,7 +54,7 @@ def test_what_is_saved_tells_the_whole_story(project):
     assert facts["numpy_plain"]["peak_memory_bytes"] >= 0
     machine = saved["machine_info"]["kernelgate"]
     assert set(machine["limits"]["cpu"]["GFLOP/s"]) == {"f32", "bf16", "f64", "i8"}
-    assert len(machine["limits"]["cpu"]["GB/s"]) == 3
+    assert len(machine["limits"]["cpu"]["GB/s"]) > 2
 
 
 @pytest.mark.parametrize(

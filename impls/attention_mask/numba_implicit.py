@@ -46,7 +46,7 @@ def _consecutive(key_positions):
 @njit
 def _rows(scores, positions, key_positions, in_spans, window, lowest, first, last, result):
     keys, read, written = key_positions.size, start_of(scores), start_of(result)
-    query = first % positions.size
+    query = first % positions.size if first else 0
     for row in range(first, last):
         position = np.int64(positions[query])
         query = query + 1 if query + 1 < positions.size else 0

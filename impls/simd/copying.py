@@ -16,7 +16,7 @@ from .starts import (
     store_at,
     store_first_at,
 )
-from .vectors import Vector, expect, splat, splatted
+from .vectors import BITS, Vector, expect, splat, splatted
 
 
 def as_words(x):
@@ -83,7 +83,7 @@ def copy_span(source, at, columns, first, last, other, target):
 @overload(copy_span)
 def _copy_span(source, at, columns, first, last, other, target):
     load_bits = load_at if source.dtype == types.float32 else load_pairs_at
-    lanes = 64 // (source.dtype.bitwidth // 8)
+    lanes = BITS // source.dtype.bitwidth
 
     def copy(source, at, columns, first, last, other, target):
         everywhere = splat(other)
