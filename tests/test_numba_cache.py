@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from kernelgate import numba_cache
+from kernelgate.imports import closure
 from kernelgate.numba_cache import COPY, digest
 
 ENTRY = """
@@ -61,6 +62,23 @@ def test_a_copy_finds_the_machine_code_and_a_changed_callee_does_not(write):
     assert [hits(first), hits(copy), hits(changed)] == [0, 1, 0]
     assert first(1.0) == copy(1.0) == float(factor) + 1
     assert changed(1.0) == 2 * float(factor) + 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "{}",
+        "if entry:\n    {}",
+        "for x in ():\n    pass\nelse:\n    {}",
+        "try:\n    pass\nexcept ValueError:\n    {}",
+        "with entry as x:\n    {}",
+        "match entry:\n    case 1:\n        {}",
+        "class A:\n    def entry(self):\n        {}",
+    ],
+)
+def test_an_import_counts_wherever_it_stands(write, tmp_path, place):
+    entry = write("placed", entry=place.format("from .callee import doubled"))
+    assert closure(tmp_path / "placed", entry) == {entry, entry.with_name("callee.py")}
 
 
 def test_by_its_own_file_alone_numba_runs_what_is_no_longer_there(write, tmp_path, monkeypatch):
