@@ -50,7 +50,7 @@ _known: dict[str, Limits] = {}
 
 
 def measure(device: str) -> Limits:
-    """The limits of `device` with the threads as they are pinned; takes about 4 s on a CPU, once a process."""
+    """The limits of `device` with the threads as they are pinned; takes about 3 s on a CPU, once a process."""
     if device not in _known:
         _known[device] = _measure_cpu() if device == "cpu" else _measure_accelerator(device)
     return _known[device]

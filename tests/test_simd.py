@@ -251,3 +251,12 @@ def test_vectors_are_whole_registers(compiled):
     hot = hot_loop(compiled.assembly_of_a_loop())
     assert hot.width == 512
     assert hot.packed_fma >= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.int8])
+def test_a_large_result_begins_on_a_cache_line(dtype):
+    row_access = importlib.import_module("impls.simd.row_access")
+    # Where memory happens to begin on a line, it would by chance.
+    results = [row_access.aligned_empty((3, row_access.ALIGNED_FROM + extra), dtype) for extra in range(9)]
+    assert {(result.ctypes.data % 64, result.dtype) for result in results} == {(0, np.dtype(dtype))}
+    assert [result.shape[1] - row_access.ALIGNED_FROM for result in results] == list(range(9))
