@@ -1,5 +1,6 @@
 """What a gate run reads of compilers: in other processes, on both sides, and once for what stays as it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -38,6 +39,7 @@ FILES = {
     "double/reference": "def double(x):\n    return x * 2\n",
     "double/numpy_shared": "from ..shared import FACTOR\n\n\ndef double(x):\n    return x * FACTOR\n",
     "double/jax_plain": "import jax\n\n\n@jax.jit\ndef double(x):\n    return x * 2\n",
+    "double/numpy_talking": "print('spoken')\n\n\ndef double(x):\n    return x * 2\n",
     "double/numpy_broken": "raise ValueError('broken')\n",
     "double/numpy_deadly": "import os\n\nos._exit(3)\n",
 }
@@ -110,6 +112,18 @@ def test_what_cannot_be_read_says_why_and_hinders_no_other(job):
     assert found["double-numpy_deadly-small-f32-cpu", "head"] == "the process died with exit status 3"
     assert found["double-reference-large-f32-cpu", "head"]["result dtype"] == "float32"
     assert len(found) == 12
+
+
+def test_what_measured_code_prints_is_told_and_is_no_result(job, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    asked = replace(job, rows=rows("numpy_talking")).to_json() + "\n"
+    command = [sys.executable, "-m", "kernelgate.pairing"]
+    ran = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
+    assert "spoken" in ran.stderr
+    assert [json.loads(line).keys() & {"begun", "head"} for line in ran.stdout.splitlines()] == [
+        {"begun"},
+        {"head"},
+    ] * 2
 
 
 @needs_jax
