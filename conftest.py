@@ -1,6 +1,7 @@
 """What this house adds to pytest: real weights in place of random ones, and its hypothesis profile."""
 
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def pytest_addoption(parser):
     group.addoption(
         "--tokenizer", type=Path, help="their vocabulary: llama3.np .json, llama2.c .bin, .model, or GPT-2's directory"
     )
+
+
+def pytest_configure(config):
+    if not hasattr(config.option, "against"):
+        raise pytest.UsageError(
+            f"{sys.executable} has no kernelgate: expected its plugin and what it needs. "
+            "Run tox run -e test, or pip install -e '.[dev]' first"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)

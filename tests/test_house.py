@@ -59,6 +59,13 @@ def test_collecting_imports_neither_jax_nor_numba():
     assert run.returncode == 0, run.stderr + run.stdout[-2000:]
 
 
+def test_without_the_plugin_one_line_says_what_to_do():
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:kernelgate"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr.count("\n\n")) == (pytest.ExitCode.USAGE_ERROR, 1)
+    assert "pip install -e '.[dev]'" in run.stderr
+
+
 @pytest.mark.parametrize("modules", ["kernel", "pairing, kernelgate.timing", "reading, kernelgate.structure"])
 def test_what_each_process_of_the_gate_loads_is_no_more_than_it_needs(modules):
     """The vocabulary, measuring and reading: hypothesis alone would take half a second of two."""
