@@ -41,6 +41,9 @@ class GatePlugin:
         self.outcomes: dict[str, Outcome] = {}
         self.journal: Journal | None = None
         self.invalid = ""
+        self.judged = False
+        # Whether there are benchmarks, but none that is changed or in this shard: then there is nothing wrong.
+        self.nothing_left = False
         self.notes: list[str] = []
         self.told = 0.0
 
@@ -49,12 +52,13 @@ class GatePlugin:
         """Leave the benchmarks; with `--changed`, of files that are not the base's; with `--shard`, every so many."""
         kept = [item for item in items if "measure" in getattr(item, "fixturenames", ())]
         # A library is no code of REF's or head's.
-        kept = [item for item in kept if not BACKENDS[backend_of(row_of(item).impl)].library]
+        asked = kept = [item for item in kept if not BACKENDS[backend_of(row_of(item).impl)].library]
         if self.config.getoption("changed"):
             touched = self._touched()
             kept = [item for item in kept if (row_of(item).kernel, row_of(item).impl) in touched]
         number, count = self.config.getoption("shard")
         kept = kept[number - 1 :: count]
+        self.nothing_left = bool(asked) and not kept
         self.config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
         for item in items:
@@ -102,6 +106,7 @@ class GatePlugin:
         for kernel, impl in sorted(there - here):
             name = f"{kernel}-{impl}"
             self.outcomes[name] = Outcome(name, Verdict.MISSING, 0.0, reason=f"at {self.base}, not here")
+        self.judged = True
 
     def _unmeasured(self, row: Row, verdict: Verdict, reason: str) -> None:
         self.outcomes[str(row)] = Outcome(str(row), verdict, self._margin(row), reason=reason)
@@ -115,8 +120,10 @@ class GatePlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         folder = self.config.getoption("gate_report")
-        if folder is not None and self.outcomes:
+        if folder is not None and self.judged:
             self._write(folder)
+        if self.nothing_left and exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            session.exitstatus = exitstatus = pytest.ExitCode.OK
         strict = self.config.getoption("gate_strict") and exitstatus == pytest.ExitCode.OK
         undecided = {Verdict.INCONCLUSIVE, Verdict.MISSING, Verdict.INVALID}
         if strict and any(outcome.verdict in undecided for outcome in self.outcomes.values()):
@@ -124,7 +131,7 @@ class GatePlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self.outcomes:
+        if self.judged:
             terminalreporter.section(f"kernelgate: head against {self.base}")
             verbose = self.config.getoption("verbose") > 0
             for line in gate_report.table(self._report(), verbose):
@@ -170,9 +177,10 @@ class GatePlugin:
         return named(asked, needed)
 
     def _touched(self) -> set[tuple[str, str]]:
-        """Kernel and implementation of every file that is changed, or imports one that is, or whose contract is.
+        """Kernel and implementation of every file that is changed, or runs one that is.
 
-        All of them where something changed that is no Python: who reads it, cannot be told.
+        Not of a spec: both sides are measured by head's. All where something changed that is no Python: who reads it,
+        cannot be told.
         """
         package = self.root / self.package
         changed = {package / name for name in changed_files(self.root, self.base, self.package)}
@@ -180,8 +188,7 @@ class GatePlugin:
             (kernel, impl)
             for kernel, impl in implementations(package)
             if any(file.suffix != ".py" for file in changed)
-            or changed
-            & (closure(package, package / kernel / f"{impl}.py") | closure(package, package / kernel / "spec.py"))
+            or changed & closure(package, package / kernel / f"{impl}.py")
         }
 
     def _report(self) -> gate_report.Report:

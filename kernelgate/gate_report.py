@@ -93,7 +93,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """How many rows of each verdict, and how the same code fared against itself."""
     counts = Counter(outcome.verdict for outcome in outcomes)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict]) or "nothing to judge"
     controls = sum(outcome.control is not None for outcome in outcomes)
     alarms = control_alarms(outcomes)
     which = f" ({', '.join(alarms)})" if alarms else ""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 
 def closure(package: Path, file: Path) -> set[Path]:
-    """`file` and every file of `package` that it imports relatively, directly or not."""
+    """`file` and every file of `package` that is run to import it: what it imports relatively, and so on."""
     found: set[Path] = set()
     todo = [file]
     while todo:
         here = todo.pop()
         if here not in found:
             found.add(here)
-            todo.extend(_siblings(package, here))
+            todo.extend((*_siblings(package, here), *_run_before(package, here)))
     return found
 
 
@@ -27,6 +27,13 @@ def content(root: Path, files: Iterable[Path], prefix: str = "") -> str:
     for file in sorted(files):
         found.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes() + b"\0")
     return found.hexdigest()
+
+
+def _run_before(package: Path, file: Path) -> Iterator[Path]:
+    """The `__init__.py` of each package that a file lies in."""
+    for folder in file.parents:
+        if folder.is_relative_to(package) and (first := folder / "__init__.py").is_file():
+            yield first
 
 
 def _siblings(package: Path, file: Path) -> tuple[Path, ...]:

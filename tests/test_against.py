@@ -12,6 +12,8 @@ import zipfile
 import pytest
 from plugin_project import ALONE
 
+from kernelgate.merge import merge
+
 SPEC = """
 import numpy as np
 from kernelgate.kernel import Kernel, Work
@@ -127,16 +129,37 @@ def test_new_and_missing_are_told_and_strictly_fail(repository):
     assert repository.pytest(*chosen, "--gate-strict")[0] == pytest.ExitCode.TESTS_FAILED
 
 
-def test_changed_measures_what_runs_changed_files_only(repository):
-    repository.write("double/shared.py", "")
-    (repository.package / "double" / "shared.py").rename(repository.package / "shared.py")
+@pytest.mark.parametrize(
+    ("changed", "measured"),
+    [
+        ("shared.py", {"twice-numpy_shared"}),
+        ("double/__init__.py", {"double-reference", "double-numpy_plain"}),
+        # Both sides are measured by head's contract.
+        ("double/spec.py", set()),
+    ],
+)
+def test_changed_measures_what_runs_changed_files_only(repository, changed, measured):
+    repository.write("shared.py", "")
     repository.write("twice/numpy_shared.py", "from ..shared import *\n" + QUICK)
     repository.commit()
-    (repository.package / "shared.py").write_text("# a change\n")
+    with (repository.package / changed).open("a") as file:
+        file.write("# a change\n")
     _, output = repository.pytest("--against", "main", "--changed", "--collect-only", "-q")
-    assert [line for line in output.splitlines() if "::" in line] == [
-        "test_fast.py::test_kernel[twice-numpy_shared-large-f32-cpu]"
-    ]
+    found = {line for line in output.splitlines() if "::" in line}
+    assert found == {f"test_fast.py::test_kernel[{row}-large-f32-cpu]" for row in measured}
+
+
+@pytest.mark.parametrize("chosen", [("--changed",), ("--shard", "4/4")])
+def test_where_nothing_is_left_to_judge_nothing_is_wrong(repository, chosen, tmp_path):
+    status, output = repository.pytest("--against", "main", *chosen, "--gate-report", str(tmp_path / "one"))
+    assert status == pytest.ExitCode.OK, output
+    assert "nothing to judge" in output
+    assert json.loads((tmp_path / "one" / "gate.json").read_text())["rows"] == []
+    assert merge([tmp_path / "one"]).outcomes == ()
+    (repository.package / "double" / "numpy_plain.py").unlink()
+    assert "1 MISSING" in repository.pytest("--against", "main", *chosen)[1]
+    # But who asks for what is not there is told so.
+    assert repository.pytest("--against", "main", "-k", "nonsense")[0] == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_shards_share_the_rows_out(repository):
@@ -150,8 +173,8 @@ def test_shards_share_the_rows_out(repository):
 
 def test_a_kill_loses_nothing(repository):
     journal = repository.root / ".kernelgate" / "journal.jsonl"
-    for spec in repository.package.glob("*/spec.py"):
-        spec.write_text(f"{SPEC}# a change\n")
+    for file in repository.package.glob("*/__init__.py"):
+        file.write_text("# a change\n")
     process = repository.start("--against", "main")
     deadline = time.monotonic() + 120
     while not journal.exists() or journal.read_text().count('"head"') < 4:

@@ -78,7 +78,22 @@ def test_a_copy_finds_the_machine_code_and_a_changed_callee_does_not(write):
 )
 def test_an_import_counts_wherever_it_stands(write, tmp_path, place):
     entry = write("placed", entry=place.format("from .callee import doubled"))
-    assert closure(tmp_path / "placed", entry) == {entry, entry.with_name("callee.py")}
+    assert closure(tmp_path / "placed", entry) == {entry, *map(entry.with_name, ("callee.py", "__init__.py"))}
+
+
+def test_what_packages_run_when_they_are_entered_counts(tmp_path):
+    package = tmp_path / "package"
+    for folder in ("", "inner", "inner/deep", "beside"):
+        (package / folder).mkdir()
+        (package / folder / "__init__.py").touch()
+    (package / "inner" / "deep" / "callee.py").touch()
+    (package / "inner" / "__init__.py").write_text("from ..beside import x\n")
+    entry = package / "entry.py"
+    entry.write_text("from .inner.deep.callee import f\n")
+    assert {str(file.relative_to(package)) for file in closure(package, entry)} == {
+        *("entry.py", "inner/deep/callee.py"),
+        *("__init__.py", "inner/__init__.py", "inner/deep/__init__.py", "beside/__init__.py"),
+    }
 
 
 def test_by_its_own_file_alone_numba_runs_what_is_no_longer_there(write, tmp_path, monkeypatch):
