@@ -145,6 +145,52 @@ def test_a_position_past_the_cache_is_refused_and_nothing_damaged(subject, wrong
         np.testing.assert_array_equal(np.asarray(now), was)
 
 
+# As much as is shared among threads, where nothing but what is compiled looks at shapes.
+LARGE = {"batch": 1, "heads": 8, "positions": 200, "seq": 130, "head_dim": 64, "position": 0}
+
+
+def large(subject):
+    names = ("keys_cache", "values_cache", "keys", "values", "position")
+    inputs = subject.kernel.inputs(np.random.default_rng(1), DTYPES[subject.dtype], **LARGE)
+    return dict(zip(names, inputs, strict=True))
+
+
+@pytest.mark.subjects("kv_append", operation="kernel", backends=("reference", "numpy", "numba"))
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"position": -1},
+        {"position": 71},
+        {"keys_cache": (2, 8, 200, 64)},
+        {"values_cache": (1, 8, 199, 64)},
+        {"values_cache": (2, 8, 200, 64)},
+        {"values": (1, 7, 130, 64)},
+        {"values": (1, 8, 131, 64)},
+        {"keys": (1, 8, 130, 65), "values": (1, 8, 130, 65)},
+        {"keys": (1, 8, 201, 64), "values": (1, 8, 201, 64)},
+    ],
+)
+def test_much_that_does_not_fit_is_refused_and_nothing_damaged(subject, changed):
+    given = large(subject)
+    for name, value in changed.items():
+        given[name] = value if name == "position" else np.ones(value, DTYPES[subject.dtype])
+    before = {name: given[name].copy() for name in ("keys_cache", "values_cache")}
+    with pytest.raises(ValueError, match=", expected "):
+        getattr(subject.module, subject.folder.name)(*given.values())
+    for name, was in before.items():
+        np.testing.assert_array_equal(given[name], was)
+
+
+@pytest.mark.subjects("kv_append", operation="kernel", backends=("numpy", "numba"))
+def test_much_of_another_dtype_is_rounded_to_the_caches(subject):
+    given = large(subject)
+    other = {name: given[name].astype(np.float64) for name in ("keys", "values")}
+    expected = subject.reference.module.kv_append(*given.values())
+    found = getattr(subject.module, subject.folder.name)(*(given | other).values())
+    for was, now in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(now, was)
+
+
 @pytest.mark.subjects("kv_read", "kv_read_int8", operation="kernel", backends=("reference", "numpy", "numba", "jax"))
 @pytest.mark.parametrize("wrong", [-1, 6])
 def test_more_than_the_cache_holds_is_refused(subject, wrong):
