@@ -110,10 +110,16 @@ def _scale(x, row, eps):
 @njit
 def block_product(wide, panels, packed, first, last, block):
     """The columns of the tiles `[first, last)` of the product, from column 0 of `block` on."""
-    if len(block) == 1:
-        _row_product(wide[0], packed[first:last], last - first, block)
+    product(wide, panels, packed[first:last], 0, last - first, block)
+
+
+@njit
+def product(wide, panels, packed, first, last, result):
+    """The columns of the tiles `[first, last)` of the product, where they belong in `result`."""
+    if len(result) == 1:
+        _row_product(wide[0], packed, first, last, result)
     else:
-        _product(panels, packed[first:last], last - first, block)
+        _product(panels, packed, first, last, result)
 
 
 def panels_for(x, packed):
@@ -124,11 +130,11 @@ def _store_steps(panels, panel, i, lane, vector):
     """16 inputs of a lane of a panel from `i` on, rounded to the panels' dtype."""
 
 
-def _product(panels, packed, tiles, result):
+def _product(panels, packed, first, last, result):
     """`packed_products.product_*` of the dtype at hand."""
 
 
-def _row_product(x, packed, tiles, result):
+def _row_product(x, packed, first, last, result):
     """`packed_products.row_product_*` of the dtype at hand."""
 
 
@@ -160,14 +166,14 @@ def _store_steps_of(panels, panel, i, lane, vector):
 
 
 @overload(_product)
-def _product_of(panels, packed, tiles, result):
+def _product_of(panels, packed, first, last, result):
     if packed.dtype == types.float32:
-        return lambda panels, packed, tiles, result: product_f32(panels, packed, 0, tiles, result)
-    return lambda panels, packed, tiles, result: product_bf16(panels, packed, 0, tiles, result)
+        return lambda panels, packed, first, last, result: product_f32(panels, packed, first, last, result)
+    return lambda panels, packed, first, last, result: product_bf16(panels, packed, first, last, result)
 
 
 @overload(_row_product)
-def _row_product_of(x, packed, tiles, result):
+def _row_product_of(x, packed, first, last, result):
     if packed.dtype == types.float32:
-        return lambda x, packed, tiles, result: row_product_f32(x, packed, 0, tiles, result)
-    return lambda x, packed, tiles, result: row_product_bf16(x, packed, 0, tiles, result)
+        return lambda x, packed, first, last, result: row_product_f32(x, packed, first, last, result)
+    return lambda x, packed, first, last, result: row_product_bf16(x, packed, first, last, result)
