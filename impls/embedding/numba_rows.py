@@ -2,11 +2,11 @@
 
 import numpy as np
 from jaxtyping import Float, Int32, Num
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 
 from ..id_checks import refuse
 from ..simd.copying import as_words, copy_rows
-from ..simd.row_access import aligned_empty, as_rows, signatures
+from ..simd.row_access import aligned_empty, as_rows, rows_together, signatures
 
 # Below, two threads gain less than waking one costs: 300 KB take as long by one as by two.
 PARALLEL_FROM_BYTES = 1 << 18
@@ -23,9 +23,8 @@ def embedding(
 ) -> Float[np.ndarray, "*batch dim"]:
     """Row `id` of the table for each id. ValueError for an id outside the table."""
     result = aligned_empty((*ids.shape, table.shape[1]), table.dtype)
-    given = np.ascontiguousarray(ids).ravel(), rows, result.view(rows.dtype).reshape(-1, rows.shape[1])
-    large = ids.size > 1 and result.nbytes >= PARALLEL_FROM_BYTES
-    if not (_parallel(*given, get_num_threads()) if large else _serial(*given)):
+    copy = _parallel if ids.size > 1 and result.nbytes >= PARALLEL_FROM_BYTES else _serial
+    if not copy(ids.ravel(), rows, result.view(rows.dtype).reshape(-1, rows.shape[1])):
         refuse("ids", ids, len(table))
     return result
 
@@ -38,10 +37,10 @@ def _inside(ids, count):
     return inside
 
 
-_SIGNATURE = "boolean(int32[::1], real[:, ::1], real[:, ::1]{})"
+_SIGNATURES = signatures("boolean(int32[::1], real[:, ::1], real[:, ::1])")
 
 
-@njit(signatures(_SIGNATURE.format("")), cache=True)
+@njit(_SIGNATURES, cache=True)
 def _serial(ids, table, result):
     if not _inside(ids, table.shape[0]):
         return False
@@ -49,10 +48,11 @@ def _serial(ids, table, result):
     return True
 
 
-@njit(signatures(_SIGNATURE.format(", int64")), parallel=True, cache=True)
-def _parallel(ids, table, result, parts):
+@njit(_SIGNATURES, parallel=True, cache=True)
+def _parallel(ids, table, result):
     if not _inside(ids, table.shape[0]):
         return False
-    for part in prange(parts):
-        copy_rows(table, ids, ids.size * part // parts, ids.size * (part + 1) // parts, result)
+    together = rows_together(table.shape[1])
+    for block in prange((ids.size + together - 1) // together):
+        copy_rows(table, ids, block * together, min((block + 1) * together, ids.size), result)
     return True
