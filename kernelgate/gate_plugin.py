@@ -194,6 +194,9 @@ class GatePlugin:
     def _report(self) -> gate_report.Report:
         notes = [f"the run is INVALID: {self.invalid}"] if self.invalid else []
         notes += self.notes
+        files = sorted(changed_files(self.root, self.base, self.package))
+        if specs := [file for file in files if file.endswith("spec.py")]:
+            notes.append(f"{', '.join(specs)} changed: both sides are measured by head's")
         if not self.notes and (changed := changed_dependencies(self.root, self.base, self.config.getini("lock"))):
             notes.append(f"both sides ran with head's dependencies, though the lock file changed: {', '.join(changed)}")
         if self.journal and (machine := told([line["machine"] for line in self.journal.lines if "machine" in line])):

@@ -151,9 +151,12 @@ def test_changed_measures_what_runs_changed_files_only(repository, changed, meas
 
 @pytest.mark.parametrize("chosen", [("--changed",), ("--shard", "4/4")])
 def test_where_nothing_is_left_to_judge_nothing_is_wrong(repository, chosen, tmp_path):
+    with (repository.package / "double" / "spec.py").open("a") as file:
+        file.write("# a change\n")
     status, output = repository.pytest("--against", "main", *chosen, "--gate-report", str(tmp_path / "one"))
     assert status == pytest.ExitCode.OK, output
     assert "nothing to judge" in output
+    assert "double/spec.py changed: both sides are measured by head's" in output
     assert json.loads((tmp_path / "one" / "gate.json").read_text())["rows"] == []
     assert merge([tmp_path / "one"]).outcomes == ()
     (repository.package / "double" / "numpy_plain.py").unlink()
