@@ -9,6 +9,8 @@ from numba.core.errors import TypingError
 from impls.simd import arithmetic as arithmetic
 from impls.simd import dots as dots
 from impls.simd import rows as rows
+from impls.simd.copying import copy_span
+from impls.simd.starts import start_of
 from impls.simd.vectors import BF16, F32, load, load_bf16, load_first, splat, store, store_first
 
 # What an operation raises that is not defined for what it is given.
@@ -36,6 +38,11 @@ def misused(name):
         njit(lambda: splat(1.0))()
     else:
         njit(lambda x: load(x, 0))(np.zeros(16))
+
+
+@njit
+def span(source, at, columns, first, last, other, target):
+    copy_span(start_of(source), at, columns, first, last, other, start_of(target))
 
 
 @cache

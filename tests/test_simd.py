@@ -40,6 +40,18 @@ def test_memory_is_read_and_written_at_any_place_and_nowhere_else(compiled, rng,
         np.testing.assert_array_equal(target, expected)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.uint16])
+@given(seeds, st.integers(32, 200), st.data())
+def test_of_a_row_a_span_is_copied_and_the_rest_filled(compiled, kind, rng, columns, data):
+    first, last = sorted(data.draw(st.integers(0, columns)) for _ in range(2))
+    source, target = (rng.integers(1, 1000, columns + 80).astype(kind) for _ in range(2))
+    expected = target.copy()
+    expected[7 : 7 + columns] = 0
+    expected[7 + first : 7 + last] = source[7 + first : 7 + last]
+    compiled.span(source, 7, columns, first, last, kind(0), target)
+    np.testing.assert_array_equal(target, expected)
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint16, np.int32])
 def test_a_vector_has_512_bits_of_any_element(compiled, kind):
     source = np.arange(200).astype(kind)
