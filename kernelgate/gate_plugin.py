@@ -179,16 +179,21 @@ class GatePlugin:
     def _touched(self) -> set[tuple[str, str]]:
         """Kernel and implementation of every file that is changed, or runs one that is.
 
-        Not of a spec: both sides are measured by head's. All where something changed that is no Python: who reads it,
-        cannot be told.
+        A spec is run by what it binds; else both sides are measured by head's. All where something changed that is no
+        Python: who reads it, cannot be told.
         """
-        package = self.root / self.package
+        package, folders = self.root / self.package, self.config.stash[SELECTION].folders
+
+        def run(kernel: str, impl: str) -> set[Path]:
+            binds = any(operation.bind for operation in folders[kernel].operations.values())
+            files = [f"{impl}.py", "spec.py"] if binds else [f"{impl}.py"]
+            return set().union(*(closure(package, package / kernel / file) for file in files))
+
         changed = {package / name for name in changed_files(self.root, self.base, self.package)}
         return {
             (kernel, impl)
             for kernel, impl in implementations(package)
-            if any(file.suffix != ".py" for file in changed)
-            or changed & closure(package, package / kernel / f"{impl}.py")
+            if any(file.suffix != ".py" for file in changed) or changed & run(kernel, impl)
         }
 
     def _report(self) -> gate_report.Report:
@@ -196,7 +201,7 @@ class GatePlugin:
         notes += self.notes
         files = sorted(changed_files(self.root, self.base, self.package))
         if specs := [file for file in files if file.endswith("spec.py")]:
-            notes.append(f"{', '.join(specs)} changed: both sides are measured by head's")
+            notes.append(f"{', '.join(specs)} changed: both sides have head's inputs")
         if not self.notes and (changed := changed_dependencies(self.root, self.base, self.config.getini("lock"))):
             notes.append(f"both sides ran with head's dependencies, though the lock file changed: {', '.join(changed)}")
         if self.journal and (machine := told([line["machine"] for line in self.journal.lines if "machine" in line])):

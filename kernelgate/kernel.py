@@ -198,11 +198,17 @@ def discover(package: str) -> dict[str, Folder]:
     return folders
 
 
-def _read(package: str, name: str, files: set[str]) -> Folder:
+def operations_of(package: str, name: str) -> Mapping[str, Kernel]:
+    """The contracts in one folder's `spec.py`, by operation."""
     spec = importlib.import_module(f"{package}.{name}.spec")
     operations = getattr(spec, "OPERATIONS", None) or {"kernel": getattr(spec, "KERNEL", None)}
     if not all(isinstance(operation, Kernel) for operation in operations.values()):
         raise KernelError(f"{package}/{name}/spec.py defines neither KERNEL nor OPERATIONS: expected Kernel(...)")
+    return operations
+
+
+def _read(package: str, name: str, files: set[str]) -> Folder:
+    operations = operations_of(package, name)
     if "reference" not in files:
         raise KernelError(f"{package}/{name}/ has no reference.py: every kernel needs one, it is the oracle")
     for file in files:

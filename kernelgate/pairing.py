@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from statistics import median
 from typing import Any, TextIO
@@ -151,15 +151,24 @@ def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:
-    """The subjects of each arm: its own implementation under head's contract, so that all get the same inputs."""
+    """The subjects of each arm: its own implementation under head's contract, so that all get the same inputs.
+
+    Where a contract binds, as that of a model with its loop over tokens, each arm is bound by its own.
+    """
     from .kernel import Folder
     from .subject import Subject
 
     contract = _contract(packages["head"][0], row.kernel)
+    kernel = contract.operations[row.operation]
+
+    def operations(package: str) -> dict[str, Any]:
+        own = kernel if kernel.bind is None else replace(kernel, bind=functools.partial(_own_bind, package, row))
+        return {row.operation: own}
+
     return {
         arm: [
             Subject(
-                Folder(name, row.kernel, contract.operations, contract.implementations),
+                Folder(name, row.kernel, operations(name), contract.implementations),
                 row.operation,
                 row.impl,
                 row.dtype,
@@ -169,6 +178,15 @@ def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[An
         ]
         for arm, names in packages.items()
     }
+
+
+def _own_bind(package: str, row: Row, module: Any, *arguments: Any) -> Callable[[], Any]:
+    from .kernel import operations_of
+
+    bind = operations_of(package, row.kernel)[row.operation].bind
+    if bind is None:
+        raise TypeError(f"{package}/{row.kernel}/spec.py binds no {row.operation}: expected bind, as head has it")
+    return bind(module, *arguments)
 
 
 def interleave(calls: Mapping[str, list[Callable[[], Any]]], order: random.Random, limit: float) -> dict[str, Any]:

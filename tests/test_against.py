@@ -149,6 +149,21 @@ def test_changed_measures_what_runs_changed_files_only(repository, changed, meas
     assert found == {f"test_fast.py::test_kernel[{row}-large-f32-cpu]" for row in measured}
 
 
+def test_what_a_spec_binds_is_each_sides_own(repository):
+    """As the loop over tokens of a model: in head's spec alone, it would be measured against itself."""
+    (repository.package / "loop.py").write_text("def run(function, x):\n    return function(x)\n")
+    bound = SPEC.replace("import numpy", "from functools import partial\nfrom ..loop import run\nimport numpy", 1)
+    bound = bound.replace(
+        "KERNEL = Kernel(", "KERNEL = Kernel(\n    bind=lambda module, x: partial(run, module.double, x),"
+    )
+    (repository.package / "double" / "spec.py").write_text(bound)
+    repository.commit()
+    (repository.package / "loop.py").write_text("def run(function, x):\n    function(x)\n    return function(x)\n")
+    status, output = repository.pytest("--against", "main", "--changed", "-v")
+    assert status == pytest.ExitCode.TESTS_FAILED, output
+    assert "2 failed, 2 deselected" in output
+
+
 @pytest.mark.parametrize("chosen", [("--changed",), ("--shard", "4/4")])
 def test_where_nothing_is_left_to_judge_nothing_is_wrong(repository, chosen, tmp_path):
     with (repository.package / "double" / "spec.py").open("a") as file:
@@ -156,7 +171,7 @@ def test_where_nothing_is_left_to_judge_nothing_is_wrong(repository, chosen, tmp
     status, output = repository.pytest("--against", "main", *chosen, "--gate-report", str(tmp_path / "one"))
     assert status == pytest.ExitCode.OK, output
     assert "nothing to judge" in output
-    assert "double/spec.py changed: both sides are measured by head's" in output
+    assert "double/spec.py changed: both sides have head's inputs" in output
     assert json.loads((tmp_path / "one" / "gate.json").read_text())["rows"] == []
     assert merge([tmp_path / "one"]).outcomes == ()
     (repository.package / "double" / "numpy_plain.py").unlink()
