@@ -149,19 +149,29 @@ def test_changed_measures_what_runs_changed_files_only(repository, changed, meas
     assert found == {f"test_fast.py::test_kernel[{row}-large-f32-cpu]" for row in measured}
 
 
-def test_what_a_spec_binds_is_each_sides_own(repository):
-    """As the loop over tokens of a model: in head's spec alone, it would be measured against itself."""
+def bind_by_a_loop(repository):
+    """As the loop over tokens of a model, which no implementation imports."""
     (repository.package / "loop.py").write_text("def run(function, x):\n    return function(x)\n")
     bound = SPEC.replace("import numpy", "from functools import partial\nfrom ..loop import run\nimport numpy", 1)
-    bound = bound.replace(
-        "KERNEL = Kernel(", "KERNEL = Kernel(\n    bind=lambda module, x: partial(run, module.double, x),"
-    )
+    bound = bound.replace("Kernel(\n", "Kernel(\n    bind=lambda module, x: partial(run, module.double, x),\n", 1)
     (repository.package / "double" / "spec.py").write_text(bound)
+
+
+def test_what_a_spec_binds_is_each_sides_own(repository):
+    bind_by_a_loop(repository)
     repository.commit()
     (repository.package / "loop.py").write_text("def run(function, x):\n    function(x)\n    return function(x)\n")
     status, output = repository.pytest("--against", "main", "--changed", "-v")
     assert status == pytest.ExitCode.TESTS_FAILED, output
     assert "2 failed, 2 deselected" in output
+
+
+def test_what_base_does_not_bind_cannot_be_compared(repository):
+    bind_by_a_loop(repository)
+    status, output = repository.pytest("--against", "main", "-k", "double-numpy", "-v")
+    assert status == pytest.ExitCode.OK, output
+    assert "1 INCONCLUSIVE" in output
+    assert "double/spec.py binds no kernel: expected bind, as head has it" in output
 
 
 @pytest.mark.parametrize("chosen", [("--changed",), ("--shard", "4/4")])
