@@ -9,7 +9,7 @@ from numba.core.errors import TypingError
 from impls.simd import arithmetic as arithmetic
 from impls.simd import dots as dots
 from impls.simd import rows as rows
-from impls.simd.copying import copy_span
+from impls.simd.copying import copy_long_span, copy_span
 from impls.simd.starts import start_of
 from impls.simd.vectors import BF16, F32, load, load_bf16, load_first, splat, store, store_first
 
@@ -43,6 +43,11 @@ def misused(name):
 @njit
 def span(source, at, columns, first, last, other, target):
     copy_span(start_of(source), at, columns, first, last, other, start_of(target))
+
+
+@njit
+def long_span(source, at, columns, first, last, other, target):
+    copy_long_span(start_of(source), at, columns, first, last, other, start_of(target))
 
 
 @cache

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numba import njit, prange
 
-from ..simd.copying import SPAN_FROM, copy_span
+from ..simd.copying import LONG_FROM, SPAN_FROM, copy_long_span, copy_span
 from ..simd.row_access import as_rows, empty_like, rows_together, signatures
 from ..simd.starts import start_of
 
@@ -52,7 +52,11 @@ def _rows(scores, positions, key_positions, in_spans, window, lowest, first, las
         query = query + 1 if query + 1 < positions.size else 0
         if in_spans:
             end = position - key_positions[0] + 1
-            copy_span(read, row * keys, keys, min(max(end - window, 0), keys), min(max(end, 0), keys), lowest, written)
+            begin, end = min(max(end - window, 0), keys), min(max(end, 0), keys)
+            if keys >= LONG_FROM:
+                copy_long_span(read, row * keys, keys, begin, end, lowest, written)
+            else:
+                copy_span(read, row * keys, keys, begin, end, lowest, written)
         else:
             for key in range(keys):
                 distance = np.int32(position - key_positions[key])

@@ -68,8 +68,9 @@ def _copy_rows(source, rows, first, last, target):
     return lambda source, rows, first, last, target: copy(source, rows, first, last, target)
 
 
-# Columns that a span takes at least: a vector of the smaller dtype.
-SPAN_FROM = 32
+# Columns that a span takes at least: a vector of the smaller dtype. And from which on `copy_long_span` is quicker: rows
+# of 1024 take it 4 to 10 % less time, rows of 256 3 to 15 % more.
+SPAN_FROM, LONG_FROM = 32, 512
 
 
 def copy_span(source, at, columns, first, last, other, target):
@@ -97,6 +98,44 @@ def _copy_span(source, at, columns, first, last, other, target):
             else:
                 part = lanes_between(load_bits(source, at + place), everywhere, first - place, last - place)
                 store_at(target, at + place, part)
+
+    return copy
+
+
+def copy_long_span(source, at, columns, first, last, other, target):
+    """As `copy_span`, with loops of their own for what is copied and what comes before it."""
+
+
+@overload(copy_long_span)
+def _copy_long_span(source, at, columns, first, last, other, target):
+    load_bits = load_at if source.dtype == types.float32 else load_pairs_at
+    lanes = BITS // source.dtype.bitwidth
+
+    def copy(source, at, columns, first, last, other, target):
+        everywhere, index = splat(other), 0
+        while index + lanes <= first:
+            store_at(target, at + index, everywhere)
+            index += lanes
+        if index < first and index + lanes <= columns:
+            copy_span(source, at + index, lanes, first - index, min(last - index, lanes), other, target)
+            index += lanes
+        # Four loads before the four stores, so that none waits for the other. What the next row copies is asked for
+        # meanwhile, since no prefetcher expects it after what this row fills (2 to 8 % less time).
+        while index + 4 * lanes <= last:
+            prefetch_to_read(source, at + columns + index)
+            prefetch_to_read(source, at + columns + index + lanes)
+            prefetch_to_read(source, at + columns + index + 2 * lanes)
+            prefetch_to_read(source, at + columns + index + 3 * lanes)
+            a, b = load_bits(source, at + index), load_bits(source, at + index + lanes)
+            c, d = load_bits(source, at + index + 2 * lanes), load_bits(source, at + index + 3 * lanes)
+            store_at(target, at + index, a)
+            store_at(target, at + index + lanes, b)
+            store_at(target, at + index + 2 * lanes, c)
+            store_at(target, at + index + 3 * lanes, d)
+            index += 4 * lanes
+        if index < columns:
+            rest = min(index, columns - lanes)
+            copy_span(source, at + rest, columns - rest, max(first - rest, 0), max(last - rest, 0), other, target)
 
     return copy
 
