@@ -1,5 +1,6 @@
 """Laws of attention and of rotary embedding that hold without an oracle; each is shown to reject a wrong one."""
 
+import importlib
 from types import SimpleNamespace
 
 import ml_dtypes
@@ -114,6 +115,21 @@ def test_a_ring_may_begin_anywhere(subject, seed, length, window):
     seen = subject(token, k, v, length, window)
     k[:, old] = v[:, old] = 30
     assert close(subject, subject(token, k, v, length, window), seen, 1)
+
+
+@pytest.mark.subjects("attention_decode", "attention_decode_ring", operation="kernel", backends=("numba",))
+@given(seed=seeds, length=st.integers(1, 2 * SEQ))
+@law
+def test_caches_asked_for_ahead_give_the_same(subject, seed, length):
+    """What large caches alone take, as no domain has: four heads to a key head, of whole vectors."""
+    streams = importlib.import_module("impls.attention.streams")
+    ring = subject.folder.name == "attention_decode_ring"
+    q, k, v = (draw(subject, seed, 2, *shape) for shape in ((8, 64), (SEQ, 2, 64), (SEQ, 2, 64)))
+    arguments = (q, k, v, length, SEQ - 5) if ring else (q, k, v, min(length, SEQ))
+    expected = subject(*arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "ASKED_FROM", 0)
+        np.testing.assert_array_equal(subject(*arguments), expected)
 
 
 @pytest.mark.subjects("rope_interleaved", operation="kernel")

@@ -23,8 +23,10 @@ from ..simd.outer import (
 )
 from ..simd.row_access import write
 from ..simd.rows import rows_of
+from ..simd.starts import start_of
 from ..simd.tiles import store_tile
 from ..simd.vectors import load, splat, store
+from .ahead import AHEAD, ask
 from .packing import LANES, aligned_empty
 from .softmax import LOG2_E, LOWEST, exp2
 from .tile_products import paired
@@ -41,8 +43,11 @@ def fits(group, head_dim):
 
 
 @njit
-def attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, count, result):
-    """Key heads `first_head` to `last_head` of one text: `count` slots from `first` on, around the end of the ring."""
+def attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, count, asked, result):
+    """Key heads `first_head` to `last_head` of one text: `count` slots from `first` on, around the end of the ring.
+
+    What comes from memory is `asked` for ahead of its turn.
+    """
     heads, head_dim = q.shape[1:]
     context, kv_heads = k_cache.shape[1:3]
     stride, quads = kv_heads * head_dim, heads // kv_heads // QUERIES
@@ -57,7 +62,9 @@ def attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, coun
     base = batch * context * stride + first_head * head_dim
     for piece in range(2):
         start = base + (0 if piece else first) * stride
-        score(k_cache, start, stride, lengths[piece], queries, sets, quads, head_dim, scores, behind * piece, room)
+        to = behind * piece
+        score(k_cache, start, stride, lengths[piece], queries, sets, quads, head_dim, asked, scores, to, room)
+    addressed, width, line = start_of(v_cache), sets // quads * head_dim, 16 * words_of(v_cache)
     shares = np.empty(sets * QUERIES, np.float32)
     factor = LOG2_E / np.float32(np.sqrt(head_dim))
     for n in range(sets):
@@ -69,6 +76,8 @@ def attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, coun
         for turn in range(0, lengths[piece], TURN):
             end = min(turn + TURN, lengths[piece])
             for n in range(sets):
+                if asked and turn + AHEAD < lengths[piece]:
+                    ask(addressed, start + (turn + AHEAD) * stride, stride, width, line, TURN, n, sets)
                 for part in range(0, head_dim, PART):
                     here, own = start + n // quads * head_dim + part, n * room * QUERIES
                     to = (n * head_dim + part) * QUERIES
@@ -101,9 +110,10 @@ def side_by_side(q, at, sets, head_dim):
 
 
 @njit
-def score(keys, base, stride, count, queries, sets, quads, head_dim, scores, at, room):
+def score(keys, base, stride, count, queries, sets, quads, head_dim, asked, scores, at, room):
     """Scores of `count` positions, `stride` apart from `base` on, for each set of four queries, from `at` on."""
     words = words_of(keys)
+    addressed, width, line = start_of(keys), sets // quads * head_dim, 16 * words
     # Between a vector's keys, and from the first one's to the second one's.
     step, other = (1, 4) if words == 1 else (2, 1)
     bits, size = queries.view(keys.dtype), QUERIES * head_dim
@@ -117,6 +127,8 @@ def score(keys, base, stride, count, queries, sets, quads, head_dim, scores, at,
         h = min(e + 3 * step * stride, last)
         for n in range(sets):
             start, query = n // quads * head_dim, n * size
+            if asked and t + AHEAD < count:
+                ask(addressed, base + (t + AHEAD) * stride, stride, width, line, KEYS, n, sets)
             sums = others = rows_of(4, splat(np.float32(0)))
             for i in range(0, head_dim, 4 * words):
                 vector, from_ = load(bits, query + i * QUERIES), start + i

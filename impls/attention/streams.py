@@ -14,6 +14,7 @@ from ..simd.row_access import as_bits, read, read_first, signatures, write, writ
 from ..simd.rows import rows_of
 from ..simd.tiles import fma_along, fma_strided, lane_sums, store_tile
 from ..simd.vectors import load, splat, store
+from .ahead import ASKED_FROM
 from .grouped_streams import attend_groups, fits
 from .packing import LANES, aligned_empty, padded
 from .softmax import LOG2_E, LOWEST, exp2
@@ -148,36 +149,37 @@ def attend(q, k_cache, v_cache, length, window, pairs=False):
     bits = as_bits(q), as_bits(k_cache), as_bits(v_cache)
     result, first = np.empty_like(bits[0]), (length - count) % context
     together = (pairs or q.dtype == np.float32) and fits(heads // kv_heads, head_dim)
-    threads = get_num_threads() if 2 * batch * count * kv_heads * head_dim >= PARALLEL_FROM else 1
+    seen = 2 * batch * count * kv_heads * head_dim
+    threads, asked = get_num_threads() if seen >= PARALLEL_FROM else 1, seen * q.itemsize >= ASKED_FROM
     if threads == 1:
-        _serial(*bits, first, count, together, result)
+        _serial(*bits, first, count, together, asked, result)
     else:
         # A thread takes neighbouring heads of a text, or all: what it reads is then contiguous, and prefetched.
         parts = min(threads // math.gcd(batch, threads), kv_heads)
-        _parallel(*bits, first, count, together, parts, result)
+        _parallel(*bits, first, count, together, asked, parts, result)
     return result.view(q.dtype)
 
 
 _QUERY, _CACHE = "real[:, :, ::1]", "real[:, :, :, ::1]"
-_GIVEN = f"{_QUERY}, {_CACHE}, {_CACHE}, int64, int64, boolean"
+_GIVEN = f"{_QUERY}, {_CACHE}, {_CACHE}, int64, int64, boolean, boolean"
 
 
 @njit(signatures(f"({_GIVEN}, {_QUERY})"), cache=True)
-def _serial(q, k_cache, v_cache, first, count, together, result):
+def _serial(q, k_cache, v_cache, first, count, together, asked, result):
     for batch in range(q.shape[0]):
         if together:
-            attend_groups(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, result)
+            attend_groups(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, asked, result)
         else:
             attend_heads(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, result)
 
 
 @njit(signatures(f"({_GIVEN}, int64, {_QUERY})"), parallel=True, cache=True)
-def _parallel(q, k_cache, v_cache, first, count, together, parts, result):
+def _parallel(q, k_cache, v_cache, first, count, together, asked, parts, result):
     kv_heads = k_cache.shape[2]
     for item in prange(q.shape[0] * parts):
         batch, part = item // parts, item % parts
         first_head, last_head = part * kv_heads // parts, (part + 1) * kv_heads // parts
         if together:
-            attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, count, result)
+            attend_groups(q, k_cache, v_cache, batch, first_head, last_head, first, count, asked, result)
         else:
             attend_heads(q, k_cache, v_cache, batch, first_head, last_head, first, count, result)

@@ -86,14 +86,14 @@ def store_first_at(typing, start, index, vector, count):
     return types.void(start, index, vector, count), generate
 
 
-def _prefetch(name, for_writing):
+def _prefetch(name, for_writing, locality):
     def operation(typing, array, index):
         if not is_start(array):
             return None
 
         def generate(context, builder, signature, values):
             pointer = _address(context, builder, signature, values)
-            options = [ir.Constant(ir.IntType(32), value) for value in (for_writing, 3, 1)]
+            options = [ir.Constant(ir.IntType(32), value) for value in (for_writing, locality, 1)]
             address = builder.bitcast(pointer, ir.IntType(8).as_pointer())
             called(builder, "llvm.prefetch.p0", ir.VoidType(), [address, *options])
             return context.get_dummy_value()
@@ -105,9 +105,10 @@ def _prefetch(name, for_writing):
 
 
 # Ask for the cache line that holds the element at an index, which may lie beyond the array, to be read or to be
-# written: a write waits as long for its line as a read does.
-prefetch_to_read = _prefetch("prefetch_to_read", 0)
-prefetch_to_write = _prefetch("prefetch_to_write", 1)
+# written: a write waits as long for its line as a read does. Or to be read later, and held in the second cache until.
+prefetch_to_read = _prefetch("prefetch_to_read", 0, 3)
+prefetch_to_write = _prefetch("prefetch_to_write", 1, 3)
+prefetch_to_second = _prefetch("prefetch_to_second", 0, 2)
 
 
 @intrinsic
