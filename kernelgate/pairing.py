@@ -13,7 +13,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from statistics import median
@@ -135,19 +136,44 @@ def _contract(package: str, kernel: str) -> Any:
 
 def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
     """The log-ratios of every round, head and control against base; or `problem`, why the row cannot be compared."""
-    subjects = arms(row, job.packages)
-    placed = subjects["head"][0].place(inputs)
+    subjects = [(arm, copy) for arm, copies in arms(row, job.packages).items() for copy in copies]
     order = random.Random(job.seed)
-    calls: dict[str, list[Callable[[], Any]]] = {}
-    # In random order, since what is bound first may lie in better memory.
-    for arm in order.sample(sorted(subjects), len(subjects)):
-        try:
-            calls[arm] = [copy.bind(placed) for copy in subjects[arm]]
-            for call in calls[arm]:
-                call()
-        except Exception as error:  # whatever somebody's code at some commit raises, it is that row's result
-            return {"problem": f"{arm}: {type(error).__name__}: {error}"}
+    # What is bound first may lie in better memory.
+    order.shuffle(subjects)
+    try:
+        calls = bound(subjects, subjects[0][1].place(inputs))
+    except Incomparable as reason:
+        return {"problem": str(reason)}
     return interleave(calls, order, job.seconds)
+
+
+def bound(subjects: Sequence[tuple[str, Any]], placed: tuple[Any, ...]) -> dict[str, list[Callable[[], Any]]]:
+    """The calls of each arm, called once; weights that all have made alike are the same arrays for all."""
+    from .arrays import shared
+
+    prepared: list[tuple[Any, ...]] = []
+    calls: dict[str, list[Callable[[], Any]]] = {arm: [] for arm, _ in subjects}
+    for arm, copy in subjects:
+        with blamed(arm):
+            prepared.append(copy.prepared(placed))
+    for (arm, copy), arguments in zip(subjects, shared(prepared), strict=True):
+        with blamed(arm):
+            calls[arm].append(copy.bind_prepared(arguments))
+            calls[arm][-1]()
+    return calls
+
+
+class Incomparable(Exception):
+    """Why a row cannot be measured."""
+
+
+@contextmanager
+def blamed(arm: str) -> Iterator[None]:
+    """Incomparable, with the arm's name, for whatever somebody's code at some commit raises within."""
+    try:
+        yield
+    except Exception as error:
+        raise Incomparable(f"{arm}: {type(error).__name__}: {error}") from None
 
 
 def arms(row: Row, packages: Mapping[str, tuple[str, ...]]) -> dict[str, list[Any]]:

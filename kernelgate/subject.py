@@ -52,13 +52,19 @@ class Subject:
 
         What the operation may write to is copied, so that `placed` stays as it is.
         """
-        return awaited(self._bind(self.module, placed), self.backend, self.device)
+        return self.bind_prepared(self.prepared(placed))
 
     def prepared(self, placed: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments of the function: weights as the implementation's `prepare` makes them, if it has one."""
-        first = len(placed) - self.kernel.weights
         prepare = getattr(self.module, "prepare", None)
-        return placed if prepare is None else (*placed[:first], *prepare(*placed[first:]))
+        if prepare is None or self.kernel.bind is not None:
+            return placed
+        first = len(placed) - self.kernel.weights
+        return (*placed[:first], *prepare(*placed[first:]))
+
+    def bind_prepared(self, prepared: tuple[Any, ...]) -> Callable[[], Any]:
+        """As `bind`, of what `prepared` gave."""
+        return awaited(self._call(prepared), self.backend, self.device)
 
     def __call__(self, *arguments: Any) -> Any:
         return fetch(self.bind(self.place(arguments))())
@@ -66,20 +72,19 @@ class Subject:
     def oracle(self, arguments: tuple[Any, ...]) -> Any:
         """The reference in float64 on the arguments as they were rounded to the working dtype."""
         rounded = self.kernel.rounded(self.module, *arguments)
-        return self.reference._bind(self.reference.module, upcast(rounded))()
+        return self.reference._call(self.reference.prepared(upcast(rounded)))()
 
-    def _bind(self, module: ModuleType, arguments: tuple[Any, ...]) -> Callable[[], Any]:
+    def _call(self, arguments: tuple[Any, ...]) -> Callable[[], Any]:
         if self.kernel.bind is not None:
-            return self.kernel.bind(module, *arguments)
+            return self.kernel.bind(self.module, *arguments)
         name = self.folder.name
-        if not hasattr(module, name):
+        if not hasattr(self.module, name):
             raise KernelError(
-                f"{module.__name__} defines no function {name}: a file holds the one named after its folder"
+                f"{self.module.__name__} defines no function {name}: a file holds the one named after its folder"
             )
-        function = getattr(module, name)
+        function = getattr(self.module, name)
         if self.device in self.backend.interpreted:
             function = partial(function, interpret=True)
-        arguments = self.prepared(arguments)
         return (
             mutating(function, arguments, self.kernel.mutates) if self.kernel.mutates else partial(function, *arguments)
         )

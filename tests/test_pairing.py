@@ -5,6 +5,7 @@ import math
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from false_clock import FalseClock
 from hypothesis import given
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from kernelgate import pairing, timing
 from kernelgate.against import ARMS
-from kernelgate.pairing import LEAST_ROUNDS, MOST_ROUNDS, interleave, rounds
+from kernelgate.arrays import aligned
+from kernelgate.pairing import LEAST_ROUNDS, MOST_ROUNDS, bound, interleave, rounds
 
 SLOWER = {"base": 1.0, "control": 1.0, "head": 1.1}
 
@@ -84,3 +86,56 @@ def test_a_round_is_many_slices_of_a_quick_call_and_one_of_a_slow_one(monkeypatc
     assert found["base_seconds"] == pytest.approx(lasts)
     warming = pairing.WARM_SECONDS / lasts if lasts < pairing.SLICE_SECONDS else 0
     assert counted["head"] == counted["control"] == pytest.approx(LEAST_ROUNDS * calls + warming, rel=0.01)
+
+
+class Weighing:
+    """A copy of an implementation that lays out weights of its own, and tells what it is called with."""
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def prepared(self, placed):
+        return (*placed, self.weights)
+
+    def bind_prepared(self, arguments):
+        return lambda: arguments
+
+
+@given(size=st.integers(1, 40), copies=st.integers(1, 2))
+def test_weights_that_all_arms_lay_out_alike_are_one_array(size, copies):
+    """Else the arms differ by where each one's weights happen to lie, and drive each other's out of the cache."""
+    x = np.ones(3)
+    subjects = [(arm, Weighing({"w": aligned(np.arange(size))})) for arm in ARMS for _ in range(copies)]
+    calls = bound(subjects, (x,))
+    found = [call() for arm in ARMS for call in calls[arm]]
+    assert len({(id(activations), id(weights["w"])) for activations, weights in found}) == 1
+    np.testing.assert_array_equal(found[0][1]["w"], np.arange(size))
+
+
+OTHERWISE = {
+    "values": lambda w: w + 1,
+    "dtype": lambda w: w.astype(np.float32),
+    "shape": lambda w: w[None],
+    "layout": lambda w: w.T.copy().T,
+    "alignment": lambda w: aligned(np.resize(w, w.size + 2)).reshape(-1)[2:].reshape(w.shape),
+}
+
+
+@pytest.mark.parametrize("change", OTHERWISE.values(), ids=OTHERWISE)
+def test_weights_that_one_arm_lays_out_otherwise_are_each_arms_own(change):
+    """Two that share theirs use them twice as often as the third, which would look slower than it is."""
+    weights = {arm: aligned(np.arange(12.0).reshape(4, 3)) for arm in ARMS}
+    weights["head"] = change(weights["head"])
+    calls = bound([(arm, Weighing(weights[arm])) for arm in ARMS], ())
+    for arm in ARMS:
+        assert calls[arm][0]()[0] is weights[arm]
+
+
+def test_equal_arrays_of_one_arm_stay_two():
+    subjects = [(arm, Weighing([aligned(np.zeros(4)), aligned(np.zeros(4))])) for arm in ARMS]
+    calls = bound(subjects, ())
+    for arm in ARMS:
+        first, second = calls[arm][0]()[0]
+        assert first is not second
+        assert first is calls["base"][0]()[0][0]
+        assert second is calls["base"][0]()[0][1]
