@@ -113,11 +113,11 @@ def test_weights_that_all_arms_lay_out_alike_are_one_array(size, copies):
 
 
 OTHERWISE = {
-    "values": lambda w: w + 1,
-    "dtype": lambda w: w.astype(np.float32),
+    "values": lambda w: aligned(w + 1),
+    "dtype": lambda w: aligned(w.astype(np.int64)),
     "shape": lambda w: w[None],
-    "layout": lambda w: w.T.copy().T,
-    "alignment": lambda w: aligned(np.resize(w, w.size + 2)).reshape(-1)[2:].reshape(w.shape),
+    "layout": lambda w: aligned(w.T).T,
+    "alignment": lambda w: aligned(np.concatenate([[0, 0], w.ravel()]))[2:].reshape(w.shape),
 }
 
 
