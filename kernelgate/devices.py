@@ -11,7 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .arrays import aligned, map_arrays
+from .arrays import ALIGNMENT, aligned, map_arrays
 from .kernel import BACKENDS, Backend
 
 DEVICES = ("cpu", "gpu", "tpu")
@@ -170,6 +170,15 @@ def _in_own_memory(array: np.ndarray) -> np.ndarray:
     copy: np.ndarray = np.ndarray(array.shape, array.dtype, memory.data if array.size else None, 0, array.strides)
     copy[...] = array
     return copy
+
+
+def on_lines(tree: Any) -> Any:
+    """`tree` in which every NumPy array begins on a cache line; one that does not is copied, as it is laid out."""
+    return map_arrays(lambda array: array if _on_line(array) else _in_own_memory(array), tree)
+
+
+def _on_line(array: Any) -> bool:
+    return not isinstance(array, np.ndarray) or not array.size or array.ctypes.data % ALIGNMENT == 0
 
 
 def fetch(tree: Any) -> Any:

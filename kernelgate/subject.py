@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import is_array, map_arrays
-from .devices import awaited, copied, fetch, place
+from .devices import awaited, copied, fetch, on_lines, place
 from .kernel import BACKENDS, Backend, Folder, Kernel, KernelError, backend_of
 
 
@@ -55,12 +55,16 @@ class Subject:
         return self.bind_prepared(self.prepared(placed))
 
     def prepared(self, placed: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments of the function: weights as the implementation's `prepare` makes them, if it has one."""
+        """The arguments of the function: weights as the implementation's `prepare` makes them, if it has one.
+
+        They begin on cache lines like all arrays that are timed: where else is luck, which moves a time by up to 17 %.
+        """
         prepare = getattr(self.module, "prepare", None)
         if prepare is None or self.kernel.bind is not None:
             return placed
         first = len(placed) - self.kernel.weights
-        return (*placed[:first], *prepare(*placed[first:]))
+        laid_out: tuple[Any, ...] = on_lines((*placed[:first], *prepare(*placed[first:])))
+        return laid_out
 
     def bind_prepared(self, prepared: tuple[Any, ...]) -> Callable[[], Any]:
         """As `bind`, of what `prepared` gave."""

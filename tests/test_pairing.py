@@ -117,7 +117,6 @@ OTHERWISE = {
     "dtype": lambda w: aligned(w.astype(np.int64)),
     "shape": lambda w: w[None],
     "layout": lambda w: aligned(w.T).T,
-    "alignment": lambda w: aligned(np.concatenate([[0, 0], w.ravel()]))[2:].reshape(w.shape),
 }
 
 

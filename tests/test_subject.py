@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kernelgate import devices, timing
+from kernelgate.arrays import aligned
 from kernelgate.devices import copied, fetch, installed
 from kernelgate.equivalence import Example, check
 from kernelgate.judging import Mismatch
@@ -175,6 +176,34 @@ def test_weights_are_prepared_when_bound_and_not_when_called(subject_of):
         np.testing.assert_allclose(call(), sums + x, rtol=1e-5)
     assert subject.module.prepared == [1]
     check(subject_of("numpy_prepared_again", PREPARED, weights=1), Example({"rows": 3}))
+
+
+LAID_OUT = {
+    "contiguous": lambda array: array,
+    "transposed": lambda array: array.T,
+    "sliced": lambda array: array[:, ::2],
+    "reversed": lambda array: array[::-1],
+    "empty": lambda array: array[:0],
+    "number": lambda array: array[0, 0],
+}
+
+
+@pytest.mark.parametrize("view", LAID_OUT.values(), ids=LAID_OUT)
+@pytest.mark.parametrize("offset", [0, 1, 4])
+def test_prepared_weights_begin_on_a_cache_line_wherever_prepare_left_them(subject_of, view, offset):
+    source = "def prepare(x):\n    return (x,)\n\ndef added(sums, x):\n    return sums + x\n"
+    subject = subject_of("numpy_laid_out", source, weights=1)
+    memory = aligned(np.zeros(16 * 8 + 16, np.float32)).view(np.uint8)
+    array = memory[offset : offset + 16 * 8 * 4].view(np.float32).reshape(16, 8)
+    array[...] = np.arange(16 * 8).reshape(16, 8)
+    given = view(array)
+    _, found = subject.prepared((np.zeros(1), given))
+    np.testing.assert_array_equal(found, given)
+    if given.ndim and given.size:
+        assert found.ctypes.data % 64 == 0
+        # Strides below 0 are not kept.
+        assert found.strides == tuple(map(abs, given.strides))
+        assert (found is given) == (given.ctypes.data % 64 == 0)
 
 
 def test_preparing_may_not_spoil_the_weights(subject_of):
