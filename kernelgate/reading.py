@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from .pairing import Job, Row, arms, draw, own_channel, prepare
@@ -54,16 +55,12 @@ def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
                 yield {"row": str(row), "arm": name, "figures": kept}
         todo.append((side, left))
     by_name = {str(row): row for row in job.rows}
-    with ThreadPoolExecutor(job.threads) as pool:
-        started = [pool.submit(_read, side, replace(job, rows=rows)) for side, rows in _chunks(todo, job.threads)]
-        try:
-            for line in (line for chunk in as_completed(started) for line in chunk.result()):
-                row = by_name[line["row"]]
-                if "figures" in line and sides[line["arm"]].ours:
-                    keeps[line["arm"]].write(row.kernel, row.impl, str(row), line["figures"])
-                yield line
-        finally:
-            pool.shutdown(cancel_futures=True)
+    chunks = [(side, replace(job, rows=rows)) for side, rows in _chunks(todo, job.threads)]
+    for line in _at_once(chunks, job.threads):
+        row = by_name[line["row"]]
+        if "figures" in line and sides[line["arm"]].ours:
+            keeps[line["arm"]].write(row.kernel, row.impl, str(row), line["figures"])
+        yield line
 
 
 def _chunks(todo: list[tuple[Side, list[Row]]], threads: int) -> list[tuple[Side, tuple[Row, ...]]]:
@@ -77,16 +74,32 @@ def _chunks(todo: list[tuple[Side, list[Row]]], threads: int) -> list[tuple[Side
     return chunks
 
 
-def _read(side: Side, job: Job) -> list[dict[str, Any]]:
+def _at_once(chunks: list[tuple[Side, Job]], threads: int) -> Iterator[dict[str, Any]]:
+    """The lines of so many chunks at a time, each as it comes: some rows take minutes."""
+    lines: SimpleQueue[dict[str, Any] | Future[None]] = SimpleQueue()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for chunk in chunks:
+                pool.submit(_read, *chunk, lines.put).add_done_callback(lines.put)
+            left = len(chunks)
+            while left:
+                if isinstance(line := lines.get(), Future):
+                    line.result()
+                    left -= 1
+                else:
+                    yield line
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read(side: Side, job: Job, tell: Callable[[dict[str, Any]], None]) -> None:
     """All rows of the job, in another process after one has killed its own."""
-    found: list[dict[str, Any]] = []
     left = {str(row): row for row in job.rows}
     while left:
         command = (side.interpreter, "-m", "kernelgate.reading", side.arm)
         for line in results(replace(job, rows=tuple(left.values())), command, {**side.variables, **COMPILING}):
             left.pop(line["row"])
-            found.append({"arm": side.arm, **line})
-    return found
+            tell({"arm": side.arm, **line})
 
 
 def main() -> None:

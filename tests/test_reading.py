@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,9 @@ def test_both_sides_are_read_and_equal_code_has_equal_figures(job):
 def test_what_stays_as_it_is_is_read_once(job, tmp_path, monkeypatch):
     first, asked = read(job), []
     inner = reading._read
-    monkeypatch.setattr(reading, "_read", lambda side, left: asked.append((side.arm, left.rows)) or inner(side, left))
+    monkeypatch.setattr(
+        reading, "_read", lambda side, left, tell: asked.append((side.arm, left.rows)) or inner(side, left, tell)
+    )
     assert read(job) == first
     assert asked == []
     (tmp_path / PACKAGES["head"][0] / "shared.py").write_text("FACTOR = 2.0\n")
@@ -100,10 +103,33 @@ def test_what_stays_as_it_is_is_read_once(job, tmp_path, monkeypatch):
 def test_no_processor_is_idle_while_another_reads(job, monkeypatch, sides):
     """A process takes a second by itself: two sides of a kernel are one each, a side alone is one an implementation."""
     asked, inner = [], reading._read
-    monkeypatch.setattr(reading, "_read", lambda side, left: asked.append(left.rows) or inner(side, left))
+    monkeypatch.setattr(reading, "_read", lambda side, left, tell: asked.append(left.rows) or inner(side, left, tell))
     assert read(job, sides).keys() == {(str(row), arm) for row in job.rows for arm in sides}
     assert len(asked) == 2
     assert {row for rows in asked for row in rows} == set(job.rows)
+
+
+def test_a_row_is_told_when_it_is_read_and_not_when_all_of_its_kernel_are(job, monkeypatch):
+    """Reading the rows of a model takes minutes, in which one wants to see that it goes on."""
+    seen = threading.Event()
+
+    def told_one_by_one(side, left, tell):
+        for row in left.rows:
+            tell({"row": str(row), "arm": side.arm, "problem": "none"})
+            assert seen.wait(60), "the first row was not told before the last was read"
+
+    monkeypatch.setattr(reading, "_read", told_one_by_one)
+    for _ in reading.read_all(job, {"head": Side("head")}):
+        seen.set()
+
+
+def test_a_failure_to_read_is_raised(job, monkeypatch):
+    def failing(side, left, tell):
+        raise RuntimeError("no such interpreter")
+
+    monkeypatch.setattr(reading, "_read", failing)
+    with pytest.raises(RuntimeError, match="no such interpreter"):
+        list(reading.read_all(job, {"head": Side("head")}))
 
 
 def test_what_cannot_be_read_says_why_and_hinders_no_other(job):
@@ -159,6 +185,7 @@ def test_figures_are_kept_by_all_that_reads_them(job):
     """A file that reads and is not counted would leave figures of its former state."""
     script = """
 import sys
+import threading
 from kernelgate import reading
 sys.argv[1:] = ["head"]
 reading.main()
