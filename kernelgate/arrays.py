@@ -18,7 +18,8 @@ def is_array(value: Any) -> bool:
 def map_arrays(function: Callable[[Any], Any], tree: Any) -> Any:
     """`tree` with each array in its tuples, lists and dicts replaced by `function(array)`; other values stay."""
     if isinstance(tree, tuple | list):
-        return type(tree)(map_arrays(function, value) for value in tree)
+        values = [map_arrays(function, value) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
     if isinstance(tree, dict):
         return {key: map_arrays(function, value) for key, value in tree.items()}
     return function(tree) if is_array(tree) else tree

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -128,6 +129,18 @@ def test_weights_that_one_arm_lays_out_otherwise_are_each_arms_own(change):
     calls = bound([(arm, Weighing(weights[arm])) for arm in ARMS], ())
     for arm in ARMS:
         assert calls[arm][0]()[0] is weights[arm]
+
+
+class Layout(NamedTuple):
+    tiles: np.ndarray
+    outputs: int
+
+
+def test_weights_may_be_a_named_tuple():
+    subjects = [(arm, Weighing(Layout(aligned(np.ones(4)), 3))) for arm in ARMS]
+    found = [call() for arm in bound(subjects, ()).values() for call in arm]
+    assert all(isinstance(layout, Layout) and layout.outputs == 3 for (layout,) in found)
+    assert len({id(layout.tiles) for (layout,) in found}) == 1
 
 
 def test_equal_arrays_of_one_arm_stay_two():
