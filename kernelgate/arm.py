@@ -41,7 +41,7 @@ class Arm:
         self.subjects = arms(row, self.job.packages)[self.name]
         try:
             self.placed = self.subjects[0].place(inputs)
-            self.calls = [subject.bind(self.placed) for subject in self.subjects]
+            self.calls = [subject.bind_prepared(subject.prepared_to_time(self.placed)) for subject in self.subjects]
             for call in self.calls:
                 call()
         except Exception as error:  # whatever somebody's code at some commit raises, it is that row's result

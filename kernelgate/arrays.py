@@ -65,9 +65,12 @@ def _alike(one: Any, other: Any) -> bool:
     """Whether they hold the same and are laid out alike."""
     if type(one) is not type(other) or one.shape != other.shape or one.dtype != other.dtype:
         return False
-    if isinstance(one, np.ndarray) and one.strides != other.strides:
+    if one is other:
+        return True
+    # Of another dtype than NumPy's, as a JAX key, what it holds may be no array to NumPy.
+    if not isinstance(one.dtype, np.dtype) or getattr(one, "strides", None) != getattr(other, "strides", None):
         return False
-    return one is other or np.array_equal(np.asarray(one), np.asarray(other))
+    return np.array_equal(np.asarray(one), np.asarray(other))
 
 
 def laid_out(array: np.ndarray, layout: str) -> np.ndarray:

@@ -155,7 +155,7 @@ def bound(subjects: Sequence[tuple[str, Any]], placed: tuple[Any, ...]) -> dict[
     calls: dict[str, list[Callable[[], Any]]] = {arm: [] for arm, _ in subjects}
     for arm, copy in subjects:
         with blamed(arm):
-            prepared.append(copy.prepared(placed))
+            prepared.append(copy.prepared_to_time(placed))
     for (arm, copy), arguments in zip(subjects, shared(prepared), strict=True):
         with blamed(arm):
             calls[arm].append(copy.bind_prepared(arguments))

@@ -43,7 +43,7 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
     arguments, dims = inputs_of(subject, case), dims_of(subject, case)
     facts: dict[str, Any] = {}
     with peak_memory(facts):
-        call = subject.bind(subject.place(arguments))
+        call = _bound(subject, arguments)
         with compilation(subject.backend, facts):
             # What later calls of a mutating operation give depends on how many there were.
             first = copied(call()) if subject.kernel.mutates else call()
@@ -62,6 +62,10 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
             facts["speedup_over_library"] = min(_speedup(other, subject, arguments, call) for other in libraries)
     benchmark.extra_info.update(facts)
     return facts
+
+
+def _bound(subject: Subject, arguments: tuple[Any, ...]) -> Callable[[], Any]:
+    return subject.bind_prepared(subject.prepared_to_time(subject.place(arguments)))
 
 
 # The oracle's results for the cases of the latest kernel, which all of its implementations share.
@@ -130,7 +134,7 @@ def _over_reference(subject: Subject, case: str, arguments: tuple[Any, ...], cal
 def _speedup(other: Subject, subject: Subject, arguments: tuple[Any, ...], call: Callable[[], object]) -> float:
     if subject == other:
         return 1.0
-    return paired_ratio(other.bind(other.place(arguments)), call)
+    return paired_ratio(_bound(other, arguments), call)
 
 
 def call_seconds(subject: Subject) -> float:
@@ -139,7 +143,7 @@ def call_seconds(subject: Subject) -> float:
     shapes = (dict(zip(kernel.domain, values, strict=True)) for values in itertools.product(*kernel.domain.values()))
     dims = next(dims for dims in shapes if kernel.where(**dims))
     inputs = kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **dims)
-    call = subject.bind(subject.place(map_arrays(aligned, inputs)))
+    call = _bound(subject, map_arrays(aligned, inputs))
     warm_up(call, BLOCK_SECONDS)
     iterations = calls_in_a_block(call)
     return statistics.median(seconds(call, iterations) / iterations for _ in range(5))

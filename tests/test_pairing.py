@@ -95,7 +95,7 @@ class Weighing:
     def __init__(self, weights):
         self.weights = weights
 
-    def prepared(self, placed):
+    def prepared_to_time(self, placed):
         return (*placed, self.weights)
 
     def bind_prepared(self, arguments):
@@ -129,6 +129,21 @@ def test_weights_that_one_arm_lays_out_otherwise_are_each_arms_own(change):
     calls = bound([(arm, Weighing(weights[arm])) for arm in ARMS], ())
     for arm in ARMS:
         assert calls[arm][0]()[0] is weights[arm]
+
+
+class Key:
+    """As JAX's keys are: it has a shape and a dtype, but NumPy makes nothing of it."""
+
+    shape, dtype = (), "key<fry>"
+
+    def __array__(self, *arguments, **options):
+        raise TypeError("a key is no array")
+
+
+def test_what_numpy_cannot_compare_stays_each_arms_own():
+    keys = {arm: Key() for arm in ARMS}
+    calls = bound([(arm, Weighing(keys[arm])) for arm in ARMS], ())
+    assert [calls[arm][0]()[0] for arm in ARMS] == [keys[arm] for arm in ARMS]
 
 
 class Layout(NamedTuple):

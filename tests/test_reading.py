@@ -185,7 +185,6 @@ def test_figures_are_kept_by_all_that_reads_them(job):
     """A file that reads and is not counted would leave figures of its former state."""
     script = """
 import sys
-import threading
 from kernelgate import reading
 sys.argv[1:] = ["head"]
 reading.main()

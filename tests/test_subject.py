@@ -197,13 +197,23 @@ def test_prepared_weights_begin_on_a_cache_line_wherever_prepare_left_them(subje
     array = memory[offset : offset + 16 * 8 * 4].view(np.float32).reshape(16, 8)
     array[...] = np.arange(16 * 8).reshape(16, 8)
     given = view(array)
-    _, found = subject.prepared((np.zeros(1), given))
+    _, found = subject.prepared_to_time((np.zeros(1), given))
     np.testing.assert_array_equal(found, given)
     if given.ndim and given.size:
         assert found.ctypes.data % 64 == 0
         # Strides below 0 are not kept.
         assert found.strides == tuple(map(abs, given.strides))
         assert (found is given) == (given.ctypes.data % 64 == 0)
+
+
+@pytest.mark.parametrize(("spoiled", "index"), [("sums", 0), ("x", 1)])
+@pytest.mark.parametrize("layout", ["contiguous", "sliced", "transposed"])
+def test_what_is_prepared_hides_no_writing_to_arguments(subject_of, spoiled, index, layout):
+    source = f"def prepare(x):\n    return (x,)\n\ndef added(sums, x):\n    {spoiled} += 1\n    return sums + x - 1\n"
+    # Of several, since an array lies on a cache line by luck now and then.
+    for rows in range(1, 9):
+        with pytest.raises(Mismatch, match=f"argument {index} was changed"):
+            check(subject_of("numpy_spoiling", source, weights=1), Example({"rows": rows}, layout=layout))
 
 
 def test_preparing_may_not_spoil_the_weights(subject_of):
