@@ -10,6 +10,8 @@ from impls.simd import arithmetic as arithmetic
 from impls.simd import dots as dots
 from impls.simd import rows as rows
 from impls.simd.copying import copy_long_span, copy_span
+from impls.simd.row_access import as_rows as as_rows
+from impls.simd.row_access import rows_as as rows_as
 from impls.simd.starts import start_of
 from impls.simd.vectors import BF16, F32, load, load_bf16, load_first, splat, store, store_first
 

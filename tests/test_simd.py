@@ -40,6 +40,19 @@ def test_memory_is_read_and_written_at_any_place_and_nowhere_else(compiled, rng,
         np.testing.assert_array_equal(target, expected)
 
 
+@pytest.mark.parametrize("kind", [np.float32, ml_dtypes.bfloat16])
+@given(seeds, st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans())
+def test_rows_are_those_along_the_last_axis_and_go_back_to_the_shape(compiled, kind, rng, shape, transposed):
+    x = rng.standard_normal(shape).astype(kind)
+    x = x.T if transposed else x
+    rows = compiled.as_rows(x)
+    assert rows.shape == (x.size // x.shape[-1], x.shape[-1])
+    assert rows.flags.c_contiguous and rows.dtype == {4: np.float32, 2: np.uint16}[x.itemsize]
+    found = compiled.rows_as(x, rows)
+    assert (found.shape, found.dtype) == (x.shape, x.dtype)
+    np.testing.assert_array_equal(found, x)
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.uint16])
 @given(seeds, st.integers(32, 400))
 def test_of_a_row_a_span_is_copied_and_the_rest_filled(compiled, kind, rng, columns):

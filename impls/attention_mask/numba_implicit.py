@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from numba import njit, prange
 
 from ..simd.copying import LONG_FROM, SPAN_FROM, copy_long_span, copy_span
-from ..simd.row_access import as_rows, empty_like, rows_together, signatures
+from ..simd.row_access import as_rows, empty_like, rows_as, rows_together, signatures
 from ..simd.starts import start_of
 
 # -inf by the bytes of an element: as float32, or as a bf16's bits.
@@ -28,11 +28,11 @@ def attention_mask(
             f"expected {(seq,)} and {(keys,)}, the last axes of scores"
         )
     rows = as_rows(scores)
-    result = empty_like(scores)
+    result = empty_like(rows)
     copy = _parallel if rows.size >= PARALLEL_FROM else _serial
     indices = np.ascontiguousarray(positions, np.int32), np.ascontiguousarray(key_positions, np.int32)
-    copy(rows, *indices, window, LOWEST[rows.itemsize], as_rows(result))
-    return result
+    copy(rows, *indices, window, LOWEST[rows.itemsize], result)
+    return rows_as(scores, result)
 
 
 @njit

@@ -15,6 +15,7 @@ from ..simd.row_access import (
     empty_like,
     read_first,
     read_two,
+    rows_as,
     signatures,
     write_first,
     write_two,
@@ -35,10 +36,10 @@ def layernorm(
             f"gain and bias have shapes {gain.shape} and {bias.shape}, expected {x.shape[-1:]} as x's rows"
         )
     rows = as_rows(x)
-    result = empty_like(x)
+    result = empty_like(rows)
     run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
-    run(rows, as_bits(gain), as_bits(bias), eps, as_rows(result))
-    return result
+    run(rows, as_bits(gain), as_bits(bias), eps, result)
+    return rows_as(x, result)
 
 
 @njit(error_model="numpy")

@@ -15,6 +15,7 @@ from ..simd.row_access import (
     empty_like,
     read_first,
     read_two,
+    rows_as,
     signatures,
     write_first,
     write_two,
@@ -29,14 +30,14 @@ SPLIT_FROM = 65536
 def log_softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
     """`x - log(sum(exp(x)))` over the last axis; float32 within."""
     rows = as_rows(x)
-    result = empty_like(x)
+    result = empty_like(rows)
     if len(rows) > 1 and rows.size >= PARALLEL_FROM:
-        _parallel(rows, as_rows(result))
+        _parallel(rows, result)
     elif len(rows) == 1 and rows.size >= SPLIT_FROM:
-        _split(rows, as_rows(result))
+        _split(rows, result)
     else:
-        _serial(rows, as_rows(result))
-    return result
+        _serial(rows, result)
+    return rows_as(x, result)
 
 
 @njit

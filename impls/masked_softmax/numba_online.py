@@ -17,6 +17,7 @@ from ..simd.row_access import (
     read,
     read_first,
     read_two,
+    rows_as,
     rows_together,
     signatures,
 )
@@ -33,10 +34,10 @@ def masked_softmax(
     if mask.shape != scores.shape[-2:]:
         raise ValueError(f"mask has shape {mask.shape}, expected {scores.shape[-2:]}: queries and keys of the scores")
     rows = as_rows(scores)
-    result = empty_like(scores)
+    result = empty_like(rows)
     run = _parallel if len(rows) > 1 and rows.size >= PARALLEL_FROM else _serial
-    run(rows, as_rows(mask), scale, as_rows(result))
-    return result
+    run(rows, as_rows(mask), scale, result)
+    return rows_as(scores, result)
 
 
 # Rows are given as scores, scale and mask; a row is read from these, and how far its mask lies before its scores.

@@ -15,6 +15,7 @@ from ..simd.row_access import (
     empty_like,
     read_first,
     read_two,
+    rows_as,
     signatures,
     write_first,
     write_two,
@@ -30,10 +31,10 @@ def rmsnorm(
     if gain.shape != x.shape[-1:]:
         raise ValueError(f"gain has shape {gain.shape}, expected {x.shape[-1:]}, the last axis of x")
     rows = as_rows(x)
-    result = empty_like(x)
+    result = empty_like(rows)
     run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
-    run(rows, as_bits(gain), eps, as_rows(result))
-    return result
+    run(rows, as_bits(gain), eps, result)
+    return rows_as(x, result)
 
 
 @njit

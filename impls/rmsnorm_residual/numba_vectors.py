@@ -15,6 +15,7 @@ from ..simd.row_access import (
     empty_like,
     read_first,
     read_two,
+    rows_as,
     signatures,
     write_first,
     write_two,
@@ -35,10 +36,10 @@ def rmsnorm_residual(
             f"residual and gain have shapes {residual.shape} and {gain.shape}, expected {x.shape} and {x.shape[-1:]}"
         )
     rows = as_rows(x)
-    total, normed = empty_like(x), empty_like(x)
+    total, normed = empty_like(rows), empty_like(rows)
     run = _parallel if len(rows) > 1 and rows.size >= LIGHT_PARALLEL_FROM else _serial
-    run(rows, as_rows(residual), as_bits(gain), eps, as_rows(total), as_rows(normed))
-    return total, normed
+    run(rows, as_rows(residual), as_bits(gain), eps, total, normed)
+    return rows_as(x, total), rows_as(x, normed)
 
 
 @njit

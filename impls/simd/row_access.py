@@ -31,7 +31,15 @@ _BITS = np.dtype(np.uint16)
 
 def as_rows(x):
     """`x` as a C-contiguous matrix of rows along its last axis, of float32 or of a bf16's bits."""
-    return as_bits(x).reshape(-1, x.shape[-1])
+    bits = as_bits(x)
+    # To reshape what has the shape takes 0.2 us.
+    return bits if bits.ndim == 2 else bits.reshape(-1, x.shape[-1])
+
+
+def rows_as(x, rows):
+    """`rows`, made like `as_rows(x)`, in the shape and dtype of `x`."""
+    found = rows if x.itemsize == 4 else rows.view(x.dtype)
+    return found if x.ndim == 2 else found.reshape(x.shape)
 
 
 def as_bits(x):

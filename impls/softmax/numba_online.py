@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numba import njit, prange
 
 from ..simd.exponential_rows import CHUNK, chunks, exponentials, factors_of, scale_by, softmax_rows
-from ..simd.row_access import NAN, PARALLEL_FROM, as_rows, empty_like, largest_of, rows_together, signatures
+from ..simd.row_access import NAN, PARALLEL_FROM, as_rows, empty_like, largest_of, rows_as, rows_together, signatures
 from ..simd.starts import start_of
 
 # One row takes two parallel regions.
@@ -17,14 +17,14 @@ SPLIT_FROM = 65536
 def softmax(x: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch n"]:
     """`exp(x) / sum(exp(x))` over the last axis; float32 within."""
     rows = as_rows(x)
-    result = empty_like(x)
+    result = empty_like(rows)
     if len(rows) > 1 and rows.size >= PARALLEL_FROM:
-        _parallel(rows, as_rows(result))
+        _parallel(rows, result)
     elif len(rows) == 1 and rows.size >= SPLIT_FROM:
-        _split(rows, as_rows(result))
+        _split(rows, result)
     else:
-        _serial(rows, as_rows(result))
-    return result
+        _serial(rows, result)
+    return rows_as(x, result)
 
 
 _SIGNATURES = signatures("(real[:, ::1], real[:, ::1])")
