@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
+from statistics import fmean
 
-import numpy as np
 from scipy.special import stdtr, stdtrit
 
 # The chance of one false FAIL or more in a whole suite of unchanged code, and of a false PASS in one row.
@@ -48,6 +48,10 @@ class Evidence:
 
     ratios: tuple[float, ...]
 
+    @functools.cached_property
+    def _ordered(self) -> list[float]:
+        return sorted(self.ratios)
+
     @property
     def ratio(self) -> float:
         """The estimate: how many times as long as the base."""
@@ -62,15 +66,16 @@ class Evidence:
     def mean(self) -> float:
         """The trimmed mean log-ratio."""
         cut = self.trimmed
-        return float(np.mean(sorted(self.ratios)[cut : len(self.ratios) - cut]))
+        return fmean(self._ordered[cut : len(self.ratios) - cut])
 
     @property
     def error(self) -> float:
         """Standard error of the trimmed mean. Never quite 0, as if the clock were exact to 0.01 %."""
         cut, count = self.trimmed, len(self.ratios)
-        ordered = sorted(self.ratios)
-        winsorised = np.clip(ordered, ordered[cut], ordered[count - 1 - cut])
-        deviation = max(float(np.std(winsorised, ddof=1)), 1e-4)
+        kept = self._ordered[cut : count - cut]
+        winsorised = kept[:1] * cut + kept + kept[-1:] * cut
+        centre = fmean(winsorised)
+        deviation = max(math.hypot(*(x - centre for x in winsorised)) / math.sqrt(count - 1), 1e-4)
         return deviation / (1 - 2 * cut / count) / math.sqrt(count)
 
     @property
