@@ -105,9 +105,13 @@ def check_annotations(function: Callable[..., Any], arguments: tuple[Any, ...], 
     signature = inspect.signature(function, eval_str=True)
     bound = signature.bind(*arguments).arguments
     hints = [(name, bound[name], signature.parameters[name].annotation) for name in bound]
+    hints.append(("its result", result, signature.return_annotation))
+    shaped = [hint for hint in hints if inspect.isclass(hint[2]) and issubclass(hint[2], AbstractArray)]
+    if not shaped:
+        return  # a context of jaxtyping imports JAX
     with jaxtyped("context"):
-        for name, value, hint in [*hints, ("its result", result, signature.return_annotation)]:
-            if inspect.isclass(hint) and issubclass(hint, AbstractArray) and not isinstance(value, hint):
+        for name, value, hint in shaped:
+            if not isinstance(value, hint):
                 given = f"{value.dtype}{list(value.shape)}" if is_array(value) else repr(value)
                 raise Mismatch(f"{name} is {given}, but annotated as {hint.__name__}")
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree
 
 SPEC = """
 import numpy as np
@@ -41,6 +42,13 @@ addopts =
     -p pytest_benchmark.plugin -p kernelgate.plugin -p no:cacheprovider
     --benchmark-max-time=0.01 --benchmark-min-time=0.0002
 """
+
+
+def failures(junit):
+    """The message of each failed test of a JUnit file, by what stands in the brackets of its name."""
+    cases = xml.etree.ElementTree.parse(junit).iter("testcase")
+    failed = ((case.get("name"), case.find("failure")) for case in cases)
+    return {name.partition("[")[2].rstrip("]"): found.get("message") for name, found in failed if found is not None}
 
 
 class Project:

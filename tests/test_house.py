@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plugin_project import failures
 
 from kernelgate.kernel import BACKENDS, backend_of, discover
 
@@ -91,15 +92,18 @@ def readme_example():
     return rest.partition("```")[0]
 
 
-def run_in(house, code, *arguments):
-    (house / "impls" / "rope" / "numpy_copy.py").write_text(code)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "numpy_copy", "--backend", "numpy"]
-    return subprocess.run([*command, *arguments], cwd=house, capture_output=True, text=True, timeout=300)
+def run_in(house, implementations, *arguments):
+    """The tests of rope's NumPy implementations of these names and sources."""
+    for name, code in implementations.items():
+        (house / "impls" / "rope" / f"{name}.py").write_text(code)
+    chosen = ("-k", " or ".join(implementations), "--backend", "numpy")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *chosen, *arguments]
+    return subprocess.run(command, cwd=house, capture_output=True, text=True, timeout=300)
 
 
 def test_one_file_adds_an_implementation(house):
     tests = ("tests/test_equivalence.py", "tests/test_laws.py", "tests/test_speed.py")
-    run = run_in(house, readme_example(), *tests, "--benchmark-disable", "-v")
+    run = run_in(house, {"numpy_copy": readme_example()}, *tests, "--benchmark-disable", "-v")
     assert run.returncode == 0, run.stdout
     for expected in (
         "test_equivalence.py::test_kernel[rope-numpy_copy-f32-cpu]",
@@ -109,18 +113,24 @@ def test_one_file_adds_an_implementation(house):
         assert expected in run.stdout
 
 
-@pytest.mark.parametrize(
-    ("body", "complaint"),
-    [
-        ("return np.zeros_like(x)", "off by"),
-        ("a, b = np.split(x, 2, axis=-1); c = cos[:, None]; return np.concatenate([a * c, b * c], -1)", "off by"),
-        ("return x.astype(np.float64)", "float64"),
-    ],
-    ids=["zeros", "ignores sin", "answers in float64"],
-)
-def test_a_wrong_file_is_rejected(house, body, complaint):
-    code = f"import numpy as np\n\n\ndef rope(x, cos, sin):\n    {body}\n"
-    run = run_in(house, code, "tests/test_equivalence.py", "--benchmark-disable")
+WRONG = {
+    "numpy_zeros": ("return np.zeros_like(x)", "off by"),
+    "numpy_no_sin": (
+        "a, b = np.split(x, 2, axis=-1); c = cos[:, None]; return np.concatenate([a * c, b * c], -1)",
+        "off by",
+    ),
+    "numpy_wide": ("return x.astype(np.float64)", "float64"),
+}
+
+
+def test_a_wrong_file_is_rejected(house):
+    sources = {
+        name: f"import numpy as np\n\n\ndef rope(x, cos, sin):\n    {body}\n" for name, (body, _) in WRONG.items()
+    }
+    junit = house / "results.xml"
+    run = run_in(house, sources, "tests/test_equivalence.py", "--benchmark-disable", f"--junitxml={junit}")
     assert run.returncode == 1
-    assert complaint in run.stdout
-    assert "2 failed" in run.stdout
+    told = failures(junit)
+    assert told.keys() == {f"rope-{name}-{dtype}-cpu" for name in WRONG for dtype in ("f32", "bf16")}
+    for row, message in told.items():
+        assert WRONG[row.split("-")[1]][1] in message
