@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +31,7 @@ class Limits:
     """Bytes a second by working-set size in bytes, and floating-point operations a second by dtype."""
 
     bandwidth: Mapping[int, float]
-    peak: Mapping[str, float] = field(default_factory=dict)
+    peak: dict[str, float]
 
     def floor(self, work: Work, dtype: str) -> float:
         """The least seconds for `work`: the slower of moving its bytes and doing its operations (roofline model).
@@ -40,26 +40,35 @@ class Limits:
         """
         sizes = sorted(self.bandwidth)
         bandwidth = np.interp(work.bytes, sizes, [self.bandwidth[size] for size in sizes])
-        # Operations on integers of no peak of their own, as comparisons, are counted like those on float32.
-        arithmetic = work.arithmetic or ("i8" if dtype in QUANTISED_BYTES else dtype)
-        peak = self.peak.get(arithmetic, self.peak["f32"])
-        return float(max(work.bytes / bandwidth, work.flops / peak))
+        return float(max(work.bytes / bandwidth, work.flops / self.peak[arithmetic_of(work, dtype)]))
+
+
+def arithmetic_of(work: Work, dtype: str) -> str:
+    """The dtype whose peak limits `work`. Operations on integers of no peak of their own count like those on f32."""
+    arithmetic = work.arithmetic or ("i8" if dtype in QUANTISED_BYTES else dtype)
+    return arithmetic if arithmetic in ("bf16", "f64", "i8") else "f32"
 
 
 _known: dict[str, Limits] = {}
 
 
-def measure(device: str) -> Limits:
-    """The limits of `device` with the threads as they are pinned; takes about 3 s on a CPU, once a process."""
+def measure(device: str, arithmetic: str = "f32") -> Limits:
+    """The limits of `device` with the threads as they are pinned, among them the peak of that arithmetic.
+
+    Each is measured once a process: bandwidths take about 1.5 s on a CPU, a peak up to 1.
+    """
     if device not in _known:
-        _known[device] = _measure_cpu() if device == "cpu" else _measure_accelerator(device)
+        _known[device] = Limits(_bandwidth_of_cpu() if device == "cpu" else _bandwidth_of_accelerator(device), {})
+    peaks = _known[device].peak
+    if arithmetic not in peaks:
+        peaks[arithmetic] = _peak(device, arithmetic)
     return _known[device]
 
 
 def measure_again(device: str) -> Limits:
     """The best of before and now: called when something ran faster than the limits, so a probe was disturbed."""
     before = _known.pop(device)
-    now = measure(device)
+    now = [measure(device, arithmetic) for arithmetic in before.peak][-1]
     _known[device] = Limits(_best_of(before.bandwidth, now.bandwidth), _best_of(before.peak, now.peak))
     return _known[device]
 
@@ -101,7 +110,7 @@ def _beyond_caches() -> int:
     return max(4 * cache_sizes()[1], 128 << 20)
 
 
-def _measure_cpu() -> Limits:
+def _bandwidth_of_cpu() -> dict[int, float]:
     l2, l3 = cache_sizes()
     memory = _beyond_caches()
     bandwidth: dict[int, float] = {}
@@ -109,12 +118,22 @@ def _measure_cpu() -> Limits:
     # slower: where the probe says so, it is the probe's calls that cost.
     for size in sorted({memory, l3, l3 // 2, l2 * 3 // 4}, reverse=True):
         bandwidth[size] = max(_stream(_read, size), _stream(_copy, size), *bandwidth.values())
-    peak = {"f32": _gemm(np.float32), "f64": _gemm(np.float64)}
-    # Without bf16 arithmetic of its own, a processor computes in f32.
-    peak["bf16"] = max(peak["f32"], _gemm_jax("cpu", "bf16", GEMM_SIZE) if installed("jax") else 0.0)
-    # No library here multiplies bytes at the processor's rate: VNNI does 64 where a float32 instruction does 16.
-    peak["i8"] = peak["f32"] * (4 if processor_has("avx512vnni") else 1)
-    return Limits(bandwidth, peak)
+    return bandwidth
+
+
+def _peak(device: str, arithmetic: str) -> float:
+    if device != "cpu" and arithmetic in ("f32", "bf16"):
+        return _gemm_jax(device, arithmetic, ACCELERATOR_GEMM_SIZE)
+    if device == "cpu" and arithmetic in ("f32", "f64"):
+        return _gemm(DTYPES[arithmetic])
+    by_f32 = measure(device, "f32").peak["f32"]
+    if device == "cpu" and arithmetic == "i8":
+        # No library here multiplies bytes at the processor's rate: VNNI does 64 where a float32 instruction does 16.
+        return by_f32 * (4 if processor_has("avx512vnni") else 1)
+    if device == "cpu" and arithmetic == "bf16" and installed("jax"):
+        # Without bf16 arithmetic of its own, a processor computes in f32.
+        return max(by_f32, _gemm_jax(device, "bf16", GEMM_SIZE))
+    return by_f32
 
 
 def _read(values: np.ndarray, _: np.ndarray) -> int:
@@ -133,7 +152,8 @@ def _stream(probe: Callable[[np.ndarray, np.ndarray], int], size: int) -> float:
 
     threads = available()
     length = size // threads // 4 // (1 if probe is _read else 2)
-    shares = [(aligned(np.ones(length, np.float32)), aligned(np.ones(length, np.float32))) for _ in range(threads)]
+    ones = np.broadcast_to(np.float32(1), length)
+    shares = [(aligned(ones), aligned(ones[: 0 if probe is _read else None])) for _ in range(threads)]
     barrier = threading.Barrier(threads)
 
     def run(share: tuple[np.ndarray, np.ndarray]) -> float:
@@ -177,12 +197,10 @@ def _gemm_jax(device: str, dtype: str, size: int) -> float:
     return float(2 * size**3 / _best(lambda: product(matrix).block_until_ready()))
 
 
-def _measure_accelerator(device: str) -> Limits:
+def _bandwidth_of_accelerator(device: str) -> dict[int, float]:
     import jax
     import jax.numpy as jnp
 
     values = jax.device_put(np.ones(ACCELERATOR_BYTES // 4, np.float32), jax_device(device))
     copy = jax.jit(jnp.negative)
-    bandwidth = {ACCELERATOR_BYTES: 2 * ACCELERATOR_BYTES / _best(lambda: copy(values).block_until_ready())}
-    peak = {dtype: _gemm_jax(device, dtype, ACCELERATOR_GEMM_SIZE) for dtype in ("f32", "bf16")}
-    return Limits(bandwidth, peak)
+    return {ACCELERATOR_BYTES: 2 * ACCELERATOR_BYTES / _best(lambda: copy(values).block_until_ready())}

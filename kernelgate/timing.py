@@ -100,7 +100,8 @@ def _benchmarked(benchmark: Any, call: Callable[[], Any]) -> Any:
 
 
 def _rates(subject: Subject, work: Any, median: float) -> dict[str, Any]:
-    floor = limits.measure(subject.device).floor(work, subject.dtype)
+    needed = limits.arithmetic_of(work, subject.dtype)
+    floor = limits.measure(subject.device, needed).floor(work, subject.dtype)
     if floor > median:
         floor = limits.measure_again(subject.device).floor(work, subject.dtype)
     return {

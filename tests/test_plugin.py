@@ -53,7 +53,7 @@ def test_what_is_saved_tells_the_whole_story(project):
     assert facts["numpy_plain"]["compilations"] == 0
     assert facts["numpy_plain"]["peak_memory_bytes"] >= 0
     machine = saved["machine_info"]["kernelgate"]
-    assert set(machine["limits"]["cpu"]["GFLOP/s"]) == {"f32", "bf16", "f64", "i8"}
+    assert set(machine["limits"]["cpu"]["GFLOP/s"]) == {"f32"}
     assert len(machine["limits"]["cpu"]["GB/s"]) > 2
 
 

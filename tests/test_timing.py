@@ -57,18 +57,31 @@ def test_the_floor_is_the_slower_of_bytes_and_flops(size, flops):
 
 
 def test_the_limits_of_this_machine_make_sense():
-    machine = limits.measure("cpu")
+    for arithmetic in ("f64", "bf16", "i8"):
+        machine = limits.measure("cpu", arithmetic)
     rates = [machine.bandwidth[size] for size in sorted(machine.bandwidth)]
     assert rates == sorted(rates, reverse=True)
     assert machine.peak["f32"] > machine.peak["f64"] > 1e9
-    assert machine.peak["bf16"] >= machine.peak["f32"]
+    assert min(machine.peak["bf16"], machine.peak["i8"]) >= machine.peak["f32"]
+
+
+def test_a_peak_that_no_row_needs_is_not_measured(monkeypatch):
+    measured = []
+    monkeypatch.setattr(limits, "_known", {})
+    monkeypatch.setattr(limits, "_bandwidth_of_cpu", lambda: {1: 2.0})
+    monkeypatch.setattr(limits, "_peak", lambda device, arithmetic: measured.append(arithmetic) or 1.0)
+    for work, dtype in ((Work(1, 1), "i32"), (Work(1, 1, "f32"), "bf16"), (Work(1, 1), "int4"), (Work(1, 1), "f32")):
+        needed = limits.arithmetic_of(work, dtype)
+        assert limits.measure("cpu", needed).floor(work, dtype) == 1.0
+    assert measured == ["f32", "i8"]
 
 
 def test_limits_that_were_beaten_are_measured_again_and_never_lowered(monkeypatch):
     disturbed = limits.Limits({1: 2.0, 10: 9.0}, {"f32": 5.0})
     quiet = limits.Limits({1: 8.0, 10: 4.0}, {"f32": 7.0})
     monkeypatch.setattr(limits, "_known", {"cpu": disturbed})
-    monkeypatch.setattr(limits, "_measure_cpu", lambda: quiet)
+    monkeypatch.setattr(limits, "_bandwidth_of_cpu", lambda: quiet.bandwidth)
+    monkeypatch.setattr(limits, "_peak", lambda device, arithmetic: quiet.peak[arithmetic])
     assert limits.measure_again("cpu") == limits.Limits({1: 8.0, 10: 9.0}, {"f32": 7.0})
     assert limits.measure("cpu") == limits.measure_again("cpu")
 
