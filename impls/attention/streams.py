@@ -10,7 +10,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from ..simd.arithmetic import add, fma, horizontal_maximum, horizontal_sum, maximum, multiply
-from ..simd.row_access import as_bits, read, read_first, signatures, write, write_first
+from ..simd.row_access import FIRST, as_bits, read, read_first, signatures, write, write_first
 from ..simd.rows import rows_of
 from ..simd.tiles import fma_along, fma_strided, lane_sums, store_tile
 from ..simd.vectors import load, splat, store
@@ -168,9 +168,9 @@ _GIVEN = f"{_QUERY}, {_CACHE}, {_CACHE}, int64, int64, boolean, boolean"
 def _serial(q, k_cache, v_cache, first, count, together, asked, result):
     for batch in range(q.shape[0]):
         if together:
-            attend_groups(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, asked, result)
+            attend_groups(q, k_cache, v_cache, batch, FIRST, k_cache.shape[2], first, count, asked, result)
         else:
-            attend_heads(q, k_cache, v_cache, batch, 0, k_cache.shape[2], first, count, result)
+            attend_heads(q, k_cache, v_cache, batch, FIRST, k_cache.shape[2], first, count, result)
 
 
 @njit(signatures(f"({_GIVEN}, int64, {_QUERY})"), parallel=True, cache=True)

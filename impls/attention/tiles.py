@@ -15,7 +15,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from ..simd.arithmetic import divide, multiply, subtract
-from ..simd.row_access import as_bits, signatures
+from ..simd.row_access import FIRST, as_bits, signatures
 from ..simd.vectors import load, splat, store
 from .packing import LANES, aligned_empty, load_queries, pack_keys, pack_values, padded, store_results
 from .softmax import LOG2_E, LOWEST, exp2, highest, masked
@@ -24,6 +24,8 @@ from .tile_products import mix, numbers, score, weigh
 # Keys whose scores are held at once: 8 KiB of them.
 BLOCK = 128
 NO_TABLE = np.empty((0, 0), np.int32)
+# How many parts a head has where it is all of one; typed like FIRST.
+ALONE = np.int64(1)
 
 
 @njit
@@ -196,7 +198,7 @@ _GIVEN = f"{_ARRAY}, {_ARRAY}, {_ARRAY}, int32[:, ::1], int64, int64"
 @njit(signatures(f"({_GIVEN}, {_ARRAY})"), cache=True)
 def _serial(q, k, v, table, block, window, result):
     for unit in range(q.shape[0] * k.shape[2]):
-        attend_head(q, k, v, table, block, unit, window, 0, 1, result)
+        attend_head(q, k, v, table, block, unit, window, FIRST, ALONE, result)
 
 
 @njit(signatures(f"({_GIVEN}, int64, {_ARRAY})"), parallel=True, cache=True)

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from numba import njit, prange
 
 from ..simd.copying import LONG_FROM, SPAN_FROM, copy_long_span, copy_span
-from ..simd.row_access import as_rows, empty_like, rows_as, rows_together, signatures
+from ..simd.row_access import FIRST, as_rows, empty_like, rows_as, rows_together, signatures
 from ..simd.starts import start_of
 
 # -inf by the bytes of an element: as float32, or as a bf16's bits.
@@ -69,7 +69,7 @@ _SIGNATURES = signatures("(real[:, ::1], int32[::1], int32[::1], int32, real, re
 @njit(_SIGNATURES, cache=True)
 def _serial(scores, positions, key_positions, window, lowest, result):
     in_spans = key_positions.size >= SPAN_FROM and _consecutive(key_positions)
-    _rows(scores, positions, key_positions, in_spans, window, lowest, 0, scores.shape[0], result)
+    _rows(scores, positions, key_positions, in_spans, window, lowest, FIRST, scores.shape[0], result)
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)

@@ -9,6 +9,7 @@ from numba.extending import overload
 from ..simd.arithmetic import fma
 from ..simd.exponential_rows import seen_of, softmax_rows, source_of
 from ..simd.row_access import (
+    FIRST,
     LANES,
     PARALLEL_FROM,
     ZERO,
@@ -128,7 +129,7 @@ _SIGNATURES = signatures("(real[:, ::1], real[:, ::1], float64, real[:, ::1])")
 @njit(_SIGNATURES, cache=True)
 def _serial(scores, mask, scale, result):
     given = start_of(scores), np.float32(scale), start_of(mask), mask.shape[0]
-    softmax_rows(given, scores.shape[1], 0, scores.shape[0], ZERO, start_of(result))
+    softmax_rows(given, scores.shape[1], FIRST, scores.shape[0], ZERO, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)

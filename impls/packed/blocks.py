@@ -10,7 +10,7 @@ from numba.core import types
 from numba.extending import overload
 
 from ..simd.arithmetic import add, fma, horizontal_sum, multiply, to_bf16
-from ..simd.row_access import ZERO, read, read_first
+from ..simd.row_access import FIRST, ZERO, read, read_first
 from ..simd.rows import store_words
 from ..simd.vectors import load, load_first, splat, store, store_first
 from .activations import LANES, PANEL, filled_up, panels_of
@@ -40,7 +40,7 @@ def wide_row(x, gain, eps):
     inputs = x.shape[1]
     wide = np.empty((1, inputs), np.float32)
     whole = inputs - inputs % LANES
-    scale = _scale(x, 0, eps) if len(gain) else ONE
+    scale = _scale(x, FIRST, eps) if len(gain) else ONE
     for i in range(0, whole, LANES):
         store(wide, i, _inputs(x, i, i, gain, scale))
     if whole < inputs:
@@ -110,7 +110,7 @@ def _scale(x, row, eps):
 @njit
 def block_product(wide, panels, packed, first, last, block):
     """The columns of the tiles `[first, last)` of the product, from column 0 of `block` on."""
-    product(wide, panels, packed[first:last], 0, last - first, block)
+    product(wide, panels, packed[first:last], FIRST, last - first, block)
 
 
 @njit

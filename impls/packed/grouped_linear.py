@@ -9,7 +9,7 @@ from numba import njit, prange
 
 from ..numba_bf16_bits import float32_rows
 from ..quantisation import check_linear
-from ..simd.row_access import as_rows, signatures
+from ..simd.row_access import FIRST, as_rows, signatures
 from .activations import PANEL, panels_int8, panels_of
 from .packing import INT4_ZERO, INT8_ZERO
 from .quantised_products import product_int4, product_int8, row_product_int4, row_product_int8
@@ -48,7 +48,7 @@ def _shares(tiles):
 def row_int8(x, packed, packed_scales, result):
     """A single row, and weights in bytes."""
     integers, scales, offsets = _spaces(1, packed.shape[1], 1)
-    panels_int8(x, INT8_ZERO, 0, 1, integers, scales, offsets)
+    panels_int8(x, np.int64(INT8_ZERO), FIRST, len(x), integers, scales, offsets)
     for share in prange(_shares(len(packed))):
         first, last = share * SHARE, min((share + 1) * SHARE, len(packed))
         row_product_int8(integers, scales, offsets, packed, packed_scales, first, last, result)
@@ -58,7 +58,7 @@ def row_int8(x, packed, packed_scales, result):
 def row_int4(x, packed, packed_scales, result):
     """A single row, and weights of 4 bits."""
     integers, scales, offsets = _spaces(1, packed.shape[1], 1)
-    panels_int8(x, INT4_ZERO, 0, 1, integers, scales, offsets)
+    panels_int8(x, np.int64(INT4_ZERO), FIRST, len(x), integers, scales, offsets)
     for share in prange(_shares(len(packed))):
         first, last = share * SHARE, min((share + 1) * SHARE, len(packed))
         row_product_int4(integers, scales, offsets, packed, packed_scales, first, last, result)
@@ -68,8 +68,9 @@ def row_int4(x, packed, packed_scales, result):
 def rows_int8(x, packed, packed_scales, result):
     """Any number of rows, and weights in bytes."""
     integers, scales, offsets = _spaces(panels_of(len(x)), packed.shape[1], PANEL)
-    for panel in prange(len(integers)):
-        panels_int8(x, INT8_ZERO, panel, panel + 1, integers, scales, offsets)
+    for item in prange(len(integers)):
+        panel = np.int64(item)
+        panels_int8(x, np.int64(INT8_ZERO), panel, panel + 1, integers, scales, offsets)
     for share in prange(_shares(len(packed))):
         first, last = share * SHARE, min((share + 1) * SHARE, len(packed))
         product_int8(integers, scales, offsets, packed, packed_scales, first, last, result)
@@ -79,8 +80,9 @@ def rows_int8(x, packed, packed_scales, result):
 def rows_int4(x, packed, packed_scales, result):
     """Any number of rows, and weights of 4 bits."""
     integers, scales, offsets = _spaces(panels_of(len(x)), packed.shape[1], PANEL)
-    for panel in prange(len(integers)):
-        panels_int8(x, INT4_ZERO, panel, panel + 1, integers, scales, offsets)
+    for item in prange(len(integers)):
+        panel = np.int64(item)
+        panels_int8(x, np.int64(INT4_ZERO), panel, panel + 1, integers, scales, offsets)
     for share in prange(_shares(len(packed))):
         first, last = share * SHARE, min((share + 1) * SHARE, len(packed))
         product_int4(integers, scales, offsets, packed, packed_scales, first, last, result)

@@ -10,7 +10,7 @@ from numba import config, njit, prange
 from ..products import check_shape
 from ..simd.arithmetic import add, multiply
 from ..simd.functions import gelu_tanh, silu
-from ..simd.row_access import LANES, as_rows, write, write_first
+from ..simd.row_access import FIRST, LANES, as_rows, write, write_first
 from ..simd.vectors import load
 from .blocks import block_product, fill_panels, panels_for, product, share, signatures, wide_row
 from .packing import TILE, pack_bf16, pack_f32
@@ -124,8 +124,8 @@ def linear(x, gain, eps, packed, bias, kind, threads, result):
     wide = wide_row(x, gain, eps)
     step = 2 if kind == GATED else 1
     if packed.size * packed.itemsize * len(x) < PARALLEL_FROM:
-        fill_panels(x, 0, len(panels), gain, eps, panels)
-        _columns(wide, panels, packed, 0, len(packed), bias, kind, result)
+        fill_panels(x, FIRST, len(panels), gain, eps, panels)
+        _columns(wide, panels, packed, FIRST, len(packed), bias, kind, result)
         return
     if len(panels):
         for part in prange(threads):

@@ -7,6 +7,7 @@ from numba import njit, prange
 from ..simd.arithmetic import add, multiply
 from ..simd.norm_rows import reciprocal_root, sum_of_squares
 from ..simd.row_access import (
+    FIRST,
     LANES,
     LIGHT_PARALLEL_FROM,
     ZERO,
@@ -83,10 +84,11 @@ _SIGNATURES = signatures("(real[:, ::1], real[:, ::1], real[::1], float64, real[
 
 @njit(_SIGNATURES, cache=True)
 def _serial(x, residual, gain, eps, total, normed):
-    _rows(x, residual, 0, x.shape[0], gain, eps, total, normed)
+    _rows(x, residual, FIRST, x.shape[0], gain, eps, total, normed)
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
 def _parallel(x, residual, gain, eps, total, normed):
-    for row in prange(x.shape[0]):
+    for item in prange(x.shape[0]):
+        row = np.int64(item)
         _rows(x, residual, row, row + 1, gain, eps, total, normed)

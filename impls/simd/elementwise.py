@@ -1,11 +1,13 @@
 """An activation on every element: each is read and written once, with nothing between but registers."""
 
+import numpy as np
 from numba import njit, prange
 from numba.core import types
 from numba.extending import overload
 
 from .functions import gelu_erf, gelu_erf_coarse, gelu_tanh, gelu_tanh_coarse, silu, silu_coarse
 from .row_access import (
+    FIRST,
     LANES,
     PARALLEL_FROM,
     ZERO,
@@ -81,10 +83,11 @@ def _span_of(kind, x, first, last, result):
 
 @njit(signatures("(int64, real[::1], real[::1])"), cache=True)
 def _serial(kind, x, result):
-    _span(kind, start_of(x), 0, x.size, start_of(result))
+    _span(kind, start_of(x), FIRST, x.size, start_of(result))
 
 
 @njit(signatures("(int64, real[::1], real[::1])"), parallel=True, cache=True)
 def _parallel(kind, x, result):
     for block in prange((x.size + BLOCK - 1) // BLOCK):
-        _span(kind, start_of(x), block * BLOCK, min((block + 1) * BLOCK, x.size), start_of(result))
+        first = np.int64(block) * BLOCK
+        _span(kind, start_of(x), first, min(first + BLOCK, x.size), start_of(result))

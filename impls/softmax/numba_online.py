@@ -7,7 +7,17 @@ from jaxtyping import Float
 from numba import njit, prange
 
 from ..simd.exponential_rows import CHUNK, chunks, exponentials, factors_of, scale_by, softmax_rows
-from ..simd.row_access import NAN, PARALLEL_FROM, as_rows, empty_like, largest_of, rows_as, rows_together, signatures
+from ..simd.row_access import (
+    FIRST,
+    NAN,
+    PARALLEL_FROM,
+    as_rows,
+    empty_like,
+    largest_of,
+    rows_as,
+    rows_together,
+    signatures,
+)
 from ..simd.starts import start_of
 
 # One row takes two parallel regions.
@@ -32,7 +42,7 @@ _SIGNATURES = signatures("(real[:, ::1], real[:, ::1])")
 
 @njit(_SIGNATURES, cache=True)
 def _serial(x, result):
-    softmax_rows(start_of(x), x.shape[1], 0, x.shape[0], NAN, start_of(result))
+    softmax_rows(start_of(x), x.shape[1], FIRST, x.shape[0], NAN, start_of(result))
 
 
 @njit(_SIGNATURES, parallel=True, cache=True)
