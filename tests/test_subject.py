@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kernelgate import devices, timing
+from kernelgate import arm, devices, pairing, timing
 from kernelgate.arrays import aligned
 from kernelgate.devices import copied, fetch, installed
 from kernelgate.equivalence import Example, check
@@ -204,6 +204,43 @@ def test_prepared_weights_begin_on_a_cache_line_wherever_prepare_left_them(subje
         # Strides below 0 are not kept.
         assert found.strides == tuple(map(abs, given.strides))
         assert (found is given) == (given.ctypes.data % 64 == 0)
+
+
+MISPLACED = """
+import numpy as np
+
+def prepare(x):
+    memory = np.zeros(x.nbytes + 128, np.uint8)
+    begin = -memory.ctypes.data % 64 + 4
+    return (memory[begin : begin + x.nbytes].view(x.dtype).reshape(x.shape),)
+
+def added(sums, x):
+    return x.ctypes.data % 64
+"""
+
+
+def bound_by_the_table(subject, monkeypatch):
+    return timing._bound(subject, arguments(subject))
+
+
+def bound_by_the_gate(subject, monkeypatch):
+    return pairing.bound([("head", subject)], arguments(subject))["head"][0]
+
+
+def bound_by_an_arm_of_its_own(subject, monkeypatch):
+    monkeypatch.setattr(arm, "draw", lambda row, job: arguments(subject))
+    monkeypatch.setattr(arm, "arms", lambda row, packages: {"base": [subject]})
+    process = arm.Arm("base", SimpleNamespace(seed=1, packages={}))
+    asked = {"kernel": "added", "operation": "kernel", "impl": "", "case": "", "dtype": "f32", "device": "cpu"}
+    assert process.do({"bind": asked}) == {}
+    return process.calls[0]
+
+
+@pytest.mark.parametrize("bound", [bound_by_the_table, bound_by_the_gate, bound_by_an_arm_of_its_own])
+def test_what_is_timed_begins_on_a_cache_line(subject_of, monkeypatch, bound):
+    subject = subject_of("numpy_misplaced", MISPLACED, weights=1)
+    assert bound(subject, monkeypatch)() == 0
+    assert subject.bind(arguments(subject))() == 4
 
 
 @pytest.mark.parametrize(("spoiled", "index"), [("sums", 0), ("x", 1)])
