@@ -68,7 +68,8 @@ def measure(device: str, arithmetic: str = "f32") -> Limits:
 def measure_again(device: str) -> Limits:
     """The best of before and now: called when something ran faster than the limits, so a probe was disturbed."""
     before = _known.pop(device)
-    now = [measure(device, arithmetic) for arithmetic in before.peak][-1]
+    for arithmetic in before.peak:
+        now = measure(device, arithmetic)
     _known[device] = Limits(_best_of(before.bandwidth, now.bandwidth), _best_of(before.peak, now.peak))
     return _known[device]
 
@@ -122,18 +123,16 @@ def _bandwidth_of_cpu() -> dict[int, float]:
 
 
 def _peak(device: str, arithmetic: str) -> float:
-    if device != "cpu" and arithmetic in ("f32", "bf16"):
-        return _gemm_jax(device, arithmetic, ACCELERATOR_GEMM_SIZE)
-    if device == "cpu" and arithmetic in ("f32", "f64"):
+    if device != "cpu":
+        return _gemm_jax(device, "bf16" if arithmetic == "bf16" else "f32", ACCELERATOR_GEMM_SIZE)
+    if arithmetic in ("f32", "f64"):
         return _gemm(DTYPES[arithmetic])
     by_f32 = measure(device, "f32").peak["f32"]
-    if device == "cpu" and arithmetic == "i8":
+    if arithmetic == "i8":
         # No library here multiplies bytes at the processor's rate: VNNI does 64 where a float32 instruction does 16.
         return by_f32 * (4 if processor_has("avx512vnni") else 1)
-    if device == "cpu" and arithmetic == "bf16" and installed("jax"):
-        # Without bf16 arithmetic of its own, a processor computes in f32.
-        return max(by_f32, _gemm_jax(device, "bf16", GEMM_SIZE))
-    return by_f32
+    # Without bf16 arithmetic of its own, a processor computes in f32.
+    return max(by_f32, _gemm_jax(device, arithmetic, GEMM_SIZE) if installed("jax") else 0.0)
 
 
 def _read(values: np.ndarray, _: np.ndarray) -> int:

@@ -96,6 +96,13 @@ def test_annotations_are_held_to(project):
     assert "annotated as Float[ndarray, 'n n']" in run.stdout
 
 
+def test_what_has_no_annotations_is_proved_without_jax(project):
+    source = "import sys\n\ndef total(x, y):\n    assert 'jax' not in sys.modules\n    return x + y\n"
+    (project.kernels / "numpy_alone.py").write_text(source)
+    run = project.pytest("test_equal.py", "-k", "numpy_alone and f32")
+    assert run.returncode == 0, run.stdout
+
+
 @pytest.mark.parametrize(
     ("file", "text", "complaint"),
     [

@@ -77,12 +77,12 @@ def test_a_peak_that_no_row_needs_is_not_measured(monkeypatch):
 
 
 def test_limits_that_were_beaten_are_measured_again_and_never_lowered(monkeypatch):
-    disturbed = limits.Limits({1: 2.0, 10: 9.0}, {"f32": 5.0})
-    quiet = limits.Limits({1: 8.0, 10: 4.0}, {"f32": 7.0})
+    disturbed = limits.Limits({1: 2.0, 10: 9.0}, {"f32": 5.0, "bf16": 9.0})
+    quiet = limits.Limits({1: 8.0, 10: 4.0}, {"f32": 7.0, "bf16": 6.0})
     monkeypatch.setattr(limits, "_known", {"cpu": disturbed})
     monkeypatch.setattr(limits, "_bandwidth_of_cpu", lambda: quiet.bandwidth)
     monkeypatch.setattr(limits, "_peak", lambda device, arithmetic: quiet.peak[arithmetic])
-    assert limits.measure_again("cpu") == limits.Limits({1: 8.0, 10: 9.0}, {"f32": 7.0})
+    assert limits.measure_again("cpu") == limits.Limits({1: 8.0, 10: 9.0}, {"f32": 7.0, "bf16": 9.0})
     assert limits.measure("cpu") == limits.measure_again("cpu")
 
 

@@ -24,7 +24,8 @@ PARALLEL_FROM, LIGHT_PARALLEL_FROM = 16384, 65536
 # Bytes from which on a result is aligned: 0.8 MB gain nothing by it, 2 MB 2 to 3 %.
 ALIGNED_FROM = 1 << 20
 ZERO, MINUS_INFINITY, NAN = np.float32(0), np.float32(-np.inf), np.float32(np.nan)
-# The first row, or element. A plain 0 is a type by itself to Numba, and what it is given to compiled for it once more.
+# The first row, or element. A plain 0 is a type by itself to Numba, and what it is given to is compiled for it once
+# more; so it is for the uint64 that `prange` counts in, which is made an int64 where that is much.
 FIRST = np.int64(0)
 
 
