@@ -6,7 +6,8 @@ from numba import njit, prange
 
 from ..id_checks import refuse
 from ..simd.copying import as_words, copy_rows
-from ..simd.row_access import aligned_empty, as_rows, rows_together, signatures
+from ..simd.row_access import FIRST, aligned_empty, as_rows, rows_together, signatures
+from ..simd.starts import start_of
 
 # Below, two threads gain less than waking one costs: 300 KB take as long by one as by two.
 PARALLEL_FROM_BYTES = 1 << 18
@@ -44,7 +45,7 @@ _SIGNATURES = signatures("boolean(int32[::1], real[:, ::1], real[:, ::1])")
 def _serial(ids, table, result):
     if not _inside(ids, table.shape[0]):
         return False
-    copy_rows(table, ids, 0, ids.size, result)
+    copy_rows(start_of(table), table.shape[1], start_of(ids), FIRST, ids.size, start_of(result))
     return True
 
 
@@ -52,7 +53,9 @@ def _serial(ids, table, result):
 def _parallel(ids, table, result):
     if not _inside(ids, table.shape[0]):
         return False
-    together = rows_together(table.shape[1])
+    columns, together = table.shape[1], rows_together(table.shape[1])
+    source, rows, target = start_of(table), start_of(ids), start_of(result)
     for block in prange((ids.size + together - 1) // together):
-        copy_rows(table, ids, block * together, min((block + 1) * together, ids.size), result)
+        first = np.int64(block) * together
+        copy_rows(source, columns, rows, first, min(first + together, ids.size), target)
     return True

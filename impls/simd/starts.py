@@ -1,4 +1,4 @@
-"""Float32 or bf16 elements by the address that an array begins at: loads, stores, and asking for cache lines ahead."""
+"""Elements by the address that an array begins at: loads and stores of vectors, and asking for cache lines ahead."""
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -16,7 +16,7 @@ def start_of(typing, array):
     Around calls Numba counts the references to an array, atomically, and keeps no vector in a register meanwhile: of a
     row of 256 that was half the time. What is addressed is to be kept alive by the caller.
     """
-    expect(is_array(array, types.float32, types.uint16), "start_of", array)
+    expect(is_array(array, types.float32, types.uint16, types.int32), "start_of", array)
 
     def generate(context, builder, signature, values):
         return context.make_array(signature.args[0])(context, builder, values[0]).data
