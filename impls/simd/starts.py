@@ -4,9 +4,22 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .vectors import BF16, BF16_HALF, F32, I32, called, constant, element_pointer, expect, is_array, llvm_type, load_as
+from .vectors import (
+    BF16,
+    BF16_HALF,
+    F32,
+    F32_HALF,
+    I32,
+    called,
+    constant,
+    element_pointer,
+    expect,
+    is_array,
+    llvm_type,
+    load_as,
+)
 
-LANES = 16
+LANES, HALF = 16, 8
 
 
 @intrinsic
@@ -47,6 +60,17 @@ def load_at(typing, start, index):
         return builder.bitcast(builder.shl(bits, constant(llvm_type(I32), 16)), llvm_type(F32))
 
     return F32(start, index), generate
+
+
+@intrinsic
+def load_half_at(typing, start, index):
+    """Half a vector of float32."""
+    expect(is_start(start) and start.dtype == types.float32, "load_half_at", start, index)
+
+    def generate(context, builder, signature, values):
+        return load_as(builder, _address(context, builder, signature, values), llvm_type(F32_HALF), 4)
+
+    return F32_HALF(start, index), generate
 
 
 @intrinsic
