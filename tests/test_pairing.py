@@ -3,7 +3,9 @@
 import itertools
 import math
 import random
+import weakref
 from collections import Counter
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +17,18 @@ from hypothesis import strategies as st
 from kernelgate import pairing, timing
 from kernelgate.against import ARMS
 from kernelgate.arrays import aligned
-from kernelgate.pairing import LEAST_ROUNDS, MOST_ROUNDS, bound, interleave, rounds
+from kernelgate.pairing import (
+    LEAST_ROUNDS,
+    MOST_ROUNDS,
+    PLACEMENTS,
+    Job,
+    Row,
+    bound,
+    interleave,
+    measure,
+    prepared_alike,
+    rounds,
+)
 
 SLOWER = {"base": 1.0, "control": 1.0, "head": 1.1}
 
@@ -107,10 +120,55 @@ def test_weights_that_all_arms_lay_out_alike_are_one_array(size, copies):
     """Else the arms differ by where each one's weights happen to lie, and drive each other's out of the cache."""
     x = np.ones(3)
     subjects = [(arm, Weighing({"w": aligned(np.arange(size))})) for arm in ARMS for _ in range(copies)]
-    calls = bound(subjects, (x,))
+    calls = bound(subjects, prepared_alike(subjects, (x,)))
     found = [call() for arm in ARMS for call in calls[arm]]
     assert len({(id(activations), id(weights["w"])) for activations, weights in found}) == 1
     np.testing.assert_array_equal(found[0][1]["w"], np.arange(size))
+
+
+class Writing:
+    """A copy of an implementation that writes to arguments, of which each binding has a copy of its own."""
+
+    def __init__(self, mutates, states):
+        self.kernel, self.states = SimpleNamespace(mutates=mutates), states
+
+    def place(self, inputs):
+        return inputs
+
+    def prepared_to_time(self, placed):
+        return placed
+
+    def bind_prepared(self, arguments):
+        state = aligned(arguments[0])
+        self.states.append(weakref.ref(state))
+
+        def call():
+            state[...] += 1
+
+        return call
+
+
+@pytest.mark.parametrize(("mutates", "placements"), [(0, 1), (1, PLACEMENTS)])
+def test_what_a_row_writes_to_lies_elsewhere_several_times(monkeypatch, mutates, placements):
+    """Else what scatters between processes is where each arm's array lies; all live at once, or memory comes again."""
+    states = {arm: [] for arm in ARMS}
+    monkeypatch.setattr(pairing, "arms", lambda row, packages: {arm: [Writing(mutates, states[arm])] for arm in ARMS})
+    alive = []
+    timed = pairing.interleave
+    monkeypatch.setattr(
+        pairing,
+        "interleave",
+        lambda *given: alive.append({arm: [s() for s in states[arm]] for arm in ARMS}) or timed(*given),
+    )
+    row = Row("total", "kernel", "numpy_plain", "case", "f32", "cpu")
+    found = measure(row, Job("", {}, (row,), 1, 1, 0.0), (np.zeros(64),))
+    assert len(found["head"]) == len(found["control"]) == LEAST_ROUNDS * placements
+    assert len(alive) == placements
+    for at_once in alive:
+        addresses = {state.ctypes.data for arm in ARMS for state in at_once[arm]}
+        assert len(addresses) == len(ARMS) * placements
+    # Each of them is timed: called once when it was bound, and more.
+    assert all(state()[0] > LEAST_ROUNDS for arm in ARMS for state in states[arm] if state() is not None)
 
 
 OTHERWISE = {
@@ -126,7 +184,8 @@ def test_weights_that_one_arm_lays_out_otherwise_are_each_arms_own(change):
     """Two that share theirs use them twice as often as the third, which would look slower than it is."""
     weights = {arm: aligned(np.arange(12.0).reshape(4, 3)) for arm in ARMS}
     weights["head"] = change(weights["head"])
-    calls = bound([(arm, Weighing(weights[arm])) for arm in ARMS], ())
+    subjects = [(arm, Weighing(weights[arm])) for arm in ARMS]
+    calls = bound(subjects, prepared_alike(subjects, ()))
     for arm in ARMS:
         assert calls[arm][0]()[0] is weights[arm]
 
@@ -142,7 +201,8 @@ class Key:
 
 def test_what_numpy_cannot_compare_stays_each_arms_own():
     keys = {arm: Key() for arm in ARMS}
-    calls = bound([(arm, Weighing(keys[arm])) for arm in ARMS], ())
+    subjects = [(arm, Weighing(keys[arm])) for arm in ARMS]
+    calls = bound(subjects, prepared_alike(subjects, ()))
     assert [calls[arm][0]()[0] for arm in ARMS] == [keys[arm] for arm in ARMS]
 
 
@@ -153,14 +213,14 @@ class Layout(NamedTuple):
 
 def test_weights_may_be_a_named_tuple():
     subjects = [(arm, Weighing(Layout(aligned(np.ones(4)), 3))) for arm in ARMS]
-    found = [call() for arm in bound(subjects, ()).values() for call in arm]
+    found = [call() for arm in bound(subjects, prepared_alike(subjects, ())).values() for call in arm]
     assert all(isinstance(layout, Layout) and layout.outputs == 3 for (layout,) in found)
     assert len({id(layout.tiles) for (layout,) in found}) == 1
 
 
 def test_equal_arrays_of_one_arm_stay_two():
     subjects = [(arm, Weighing([aligned(np.zeros(4)), aligned(np.zeros(4))])) for arm in ARMS]
-    calls = bound(subjects, ())
+    calls = bound(subjects, prepared_alike(subjects, ()))
     for arm in ARMS:
         first, second = calls[arm][0]()[0]
         assert first is not second

@@ -224,7 +224,8 @@ def bound_by_the_table(subject, monkeypatch):
 
 
 def bound_by_the_gate(subject, monkeypatch):
-    return pairing.bound([("head", subject)], arguments(subject))["head"][0]
+    subjects = [("head", subject)]
+    return pairing.bound(subjects, pairing.prepared_alike(subjects, arguments(subject)))["head"][0]
 
 
 def bound_by_an_arm_of_its_own(subject, monkeypatch):
