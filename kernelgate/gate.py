@@ -21,13 +21,14 @@ from .verdict import FALSE_FAIL, Evidence, Verdict, judge, spent, suspects, with
 from .workers import results, results_apart
 
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
-# suspect leaves the confirming once it is decided.
-SCREENING = (3, 3, 6, 12)
+# suspect leaves the confirming once it is decided. Two processes decide about half of the rows that did not change.
+SCREENING = (2, 2, 2, 2, 4, 6, 6)
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
 CONTROL_LOOKS = 2
-# Of the budget: what the first look at all rows is meant to take, and what screening leaves to confirming.
-FIRST_LOOK = 0.55
+# Of the budget: what the first looks at all rows are meant to take, in which most are decided, and when screening ends.
+FIRST_LOOKS = 0.55
+FIRST_PROCESSES = sum(SCREENING[:2])
 SCREENED_BY = 0.6
 # Seconds beyond that, in which a short budget too gives two processes.
 GRACE = 60.0
@@ -83,6 +84,8 @@ class Gate:
     found: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     # Rows whose control was found slower than the same code by the rule that heads are judged by.
     alarms: tuple[str, ...] = ()
+    # Whether the budget ended before what would have been measured.
+    cut_short: bool = False
 
     def run(self, rows: Iterable[Row]) -> dict[str, Outcome]:
         """Screen all rows, measure suspects afresh, and say of each what holds."""
@@ -126,6 +129,7 @@ class Gate:
         }
         left = self.budget - (time.monotonic() - self.started)
         affordable = left / CONFIRMING[0] / (PREPARING + self._seconds_a_row("confirm", len(chances)))
+        self.cut_short |= affordable < len(chances)
         return sorted(chances, key=lambda name: chances[name])[: int(max(min(affordable, len(chances)), 1))]
 
     @property
@@ -183,6 +187,7 @@ class Gate:
             end = self.started + until + (GRACE if process < 2 else 0)
             done = self.journal.rows(stage, process)
             left = {name: row for name, row in rows.items() if name not in done}
+            self.cut_short |= bool(left) and time.monotonic() >= end
             while left and time.monotonic() < end:
                 machine: dict[str, Any] = {}
                 with watched(machine), closing(self._process(stage, process, tuple(left.values()))) as lines:
@@ -217,7 +222,7 @@ class Gate:
         """The time for the slices of a row: less where there are many, so that screening keeps within its share."""
         if stage == "confirm":
             return _worthwhile(rows)
-        share = FIRST_LOOK * self.budget / SCREENING[0] / max(rows, 1) - PREPARING
+        share = FIRST_LOOKS * self.budget / FIRST_PROCESSES / max(rows, 1) - PREPARING
         return max(LEAST_SECONDS, min(_worthwhile(rows), share))
 
     def _evidence(self, stage: str) -> Pairs:

@@ -15,7 +15,7 @@ from . import gate_report, threads
 from .against import Base, RefError, changed_dependencies, changed_files, lay_out, resolve
 from .environments import EnvironmentRefused, build, named
 from .gate import Gate, Outcome
-from .gate_options import BUILD, share
+from .gate_options import BUDGET, BUILD, WAITING, share
 from .imports import closure
 from .journal import Journal, JournalError
 from .kernel import BACKENDS, backend_of
@@ -90,7 +90,7 @@ class GatePlugin:
                 margins={str(row): self._margin(row) for row in measured},
                 journal=self.journal,
                 threads=threads.available(),
-                budget=self.config.getoption("budget"),
+                budget=self._budget(),
                 touched=frozenset(map(str, touched)),
                 base_interpreter=interpreter,
                 # Each shard spends its share of the whole suite's chance of a false FAIL.
@@ -99,6 +99,8 @@ class GatePlugin:
             )
             self.outcomes = gate.run(measured)
             self.invalid = gate.invalid
+            if gate.cut_short:
+                self.notes.append("the budget ended first: --resume with a longer --budget goes on from here")
         for row in set(known).difference(measured):
             self._unmeasured(row, Verdict.PASS, f"runs no file but those of {self.base}")
         for row in set(rows).difference(known):
@@ -145,6 +147,10 @@ class GatePlugin:
             from .pictures import gate_html
 
             gate_html.write(folder / "gate.html", report.document, self.journal.lines if self.journal else ())
+
+    def _budget(self) -> float:
+        asked: float | None = self.config.getoption("budget")
+        return asked or (WAITING if self.config.getoption("changed") else BUDGET)
 
     def _margin(self, row: Row) -> float:
         asked = self.config.getoption("margin")
@@ -202,7 +208,8 @@ class GatePlugin:
         files = sorted(changed_files(self.root, self.base, self.package))
         if specs := [file for file in files if file.endswith("spec.py")]:
             notes.append(f"{', '.join(specs)} changed: both sides have head's inputs")
-        if not self.notes and (changed := changed_dependencies(self.root, self.base, self.config.getini("lock"))):
+        one_environment = self.config.getoption("against_env") is None
+        if one_environment and (changed := changed_dependencies(self.root, self.base, self.config.getini("lock"))):
             notes.append(f"both sides ran with head's dependencies, though the lock file changed: {', '.join(changed)}")
         if self.journal and (machine := told([line["machine"] for line in self.journal.lines if "machine" in line])):
             notes.append(machine)

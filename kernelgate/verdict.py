@@ -20,7 +20,8 @@ from statistics import fmean
 
 from scipy.special import stdtr, stdtrit
 
-# The chance of one false FAIL or more in a whole suite of unchanged code, and of a false PASS in one row.
+# The chance of one false FAIL or more in a whole suite of unchanged code; and of a false PASS each time that one looks
+# at a row which is slower than its margin by next to nothing.
 FALSE_FAIL = 0.01
 FALSE_PASS = 0.05
 # How often a slowdown of the size that a row states as detectable would be found.

@@ -10,7 +10,8 @@ from false_clock import FalseClock
 
 from kernelgate.gate import (
     CONFIRMING,
-    FIRST_LOOK,
+    FIRST_LOOKS,
+    FIRST_PROCESSES,
     GRACE,
     LEAST_SECONDS,
     MOST_SECONDS,
@@ -121,6 +122,7 @@ def test_what_is_quiet_is_screened_once_and_suspects_afresh(tmp_path):
     assert {process for stage, process, name in gate.measured if name == "quiet"} == set(range(SCREENING[0]))
     confirmed = [process for stage, process, name in gate.measured if (stage, name) == ("confirm", "slow")]
     assert confirmed == list(range(CONFIRMING[0]))
+    assert not gate.cut_short
 
 
 def test_a_row_whose_control_moves_is_invalid_and_not_red(tmp_path):
@@ -186,8 +188,8 @@ def test_many_rows_get_fewer_seconds_each_and_few_get_enough(tmp_path):
     assert gate._seconds_a_row("screen", 1000) == LEAST_SECONDS
     gate.budget = 60.0
     assert LEAST_SECONDS < gate._seconds_a_row("screen", 60) < gate._seconds_a_row("confirm", 60)
-    first_look = SCREENING[0] * 60 * (gate._seconds_a_row("screen", 60) + PREPARING)
-    assert first_look == pytest.approx(FIRST_LOOK * gate.budget)
+    first_looks = FIRST_PROCESSES * 60 * (gate._seconds_a_row("screen", 60) + PREPARING)
+    assert first_looks == pytest.approx(FIRST_LOOKS * gate.budget)
 
 
 def test_of_more_suspects_than_there_is_time_for_the_clearest_are_measured_afresh(tmp_path):
@@ -223,6 +225,7 @@ def test_a_short_budget_has_two_processes(tmp_path, monkeypatch):
     gate.started, gate.progress = clock.now, lambda text: clock.sleep(5.0)
     gate.budget = 1.0
     gate.verdicts()
+    assert gate.cut_short
     assert sorted(gate.measured) == sorted(
         [("screen", n, name) for n in (0, 1) for name in ("quiet", "slow")] + [("confirm", n, "slow") for n in (0, 1)]
     )
