@@ -10,7 +10,7 @@ from kernelgate.kernel import Extrapolated, Kernel, Work
 
 from .checkpoints import read
 from .config import random_parameters
-from .generation import generate
+from .model_calls import bind_decode, bind_generate, bind_prefill
 from .vocabulary import Vocabulary, default_prompt, default_vocabulary
 
 # Longer contexts are cut, since the cache has its full length; shorter ones are stretched where a case needs it.
@@ -215,27 +215,3 @@ def without_recomputing(*cases, kept="", files=("reference_nocache",)):
 def as_held(module, tokens, params, config):
     """The parameters as a model of quantised weights holds them, by its file's `rounded(params, config)`."""
     return tokens, module.rounded(params, config) if hasattr(module, "rounded") else params, config
-
-
-def bind_prefill(module, tokens, params, config):
-    model = module.load(params, config)
-    return lambda: model.prefill(tokens)[0]
-
-
-def bind_decode(module, tokens, params, config):
-    """A step behind all tokens but the last; it starts by taking back the step before."""
-    model = module.load(params, config)
-    token, position = tokens[:, -1], tokens.shape[1] - 1
-    cache = model.prefill(tokens[:, :-1])[1]
-
-    def step():
-        nonlocal cache
-        logits, cache = model.decode(token, cache.rewind(position))
-        return logits
-
-    return step
-
-
-def bind_generate(module, tokens, params, config, count):
-    model = module.load(params, config)
-    return lambda: generate(model, tokens, count)

@@ -66,7 +66,9 @@ def add(parser: pytest.Parser) -> None:
         help="run REF's side in an environment with the versions of its lock file, or in that interpreter's",
     )
     option("--shard", type=shard, default=(1, 1), metavar="K/N", help="judge every Nth row, from the Kth on")
-    option("--resume", action="store_true", help="go on where a killed run of the same comparison ended")
+    option(
+        "--resume", action="store_true", help="go on where a run of the same comparison was killed, or its budget ended"
+    )
     option("--gate-report", type=Path, metavar="DIR", help="write gate.json, gate.md and, with plotly, gate.html there")
     option("--gate-strict", action="store_true", help="exit 1 on INCONCLUSIVE, INVALID and MISSING too")
     parser.addini("lock", "lock file whose changes the gate tells", default="constraints.txt")

@@ -16,7 +16,7 @@ from .against import Base, RefError, changed_dependencies, changed_files, lay_ou
 from .environments import EnvironmentRefused, build, named
 from .gate import Gate, Outcome
 from .gate_options import BUDGET, BUILD, WAITING, share
-from .imports import closure
+from .imports import binding, closure
 from .journal import Journal, JournalError
 from .kernel import BACKENDS, backend_of
 from .machine import told
@@ -185,15 +185,16 @@ class GatePlugin:
     def _touched(self) -> set[tuple[str, str]]:
         """Kernel and implementation of every file that is changed, or runs one that is.
 
-        A spec is run by what it binds; else both sides are measured by head's. All where something changed that is no
-        Python: who reads it, cannot be told.
+        Of a spec only what it binds is run by each side; else both are measured by head's. All where something changed
+        that is no Python: who reads it, cannot be told.
         """
         package, folders = self.root / self.package, self.config.stash[SELECTION].folders
 
         def run(kernel: str, impl: str) -> set[Path]:
-            binds = any(operation.bind for operation in folders[kernel].operations.values())
-            files = [f"{impl}.py", "spec.py"] if binds else [f"{impl}.py"]
-            return set().union(*(closure(package, package / kernel / file) for file in files))
+            bound = {operation.bind for operation in folders[kernel].operations.values() if operation.bind}
+            return closure(package, package / kernel / f"{impl}.py").union(
+                *(binding(package, package / kernel / "spec.py", bind) for bind in bound)
+            )
 
         changed = {package / name for name in changed_files(self.root, self.base, self.package)}
         return {

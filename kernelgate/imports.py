@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 
 def closure(package: Path, file: Path) -> set[Path]:
@@ -19,6 +20,19 @@ def closure(package: Path, file: Path) -> set[Path]:
             found.add(here)
             todo.extend((*_siblings(package, here), *_run_before(package, here)))
     return found
+
+
+def binding(package: Path, spec: Path, bind: Callable[..., Any]) -> set[Path]:
+    """Of all that `spec` imports what decides on a function that it binds: what that runs, and who imports it.
+
+    All where it is no plain function of a file.
+    """
+    known = closure(package, spec)
+    code = getattr(bind, "__code__", None)
+    own = Path(code.co_filename) if code is not None else None
+    if own not in known:
+        return known
+    return closure(package, own) | {file for file in known if own in closure(package, file)}
 
 
 def content(root: Path, files: Iterable[Path], prefix: str = "") -> str:

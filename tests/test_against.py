@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from plugin_project import ALONE
 
+from kernelgate.gate_plugin import GatePlugin
 from kernelgate.merge import merge
 
 SPEC = """
@@ -166,6 +168,39 @@ def test_what_a_spec_binds_is_each_sides_own(repository):
     assert "2 failed, 2 deselected" in output
 
 
+@pytest.mark.parametrize(
+    ("changed", "measured"),
+    [
+        ("loop.py", True),
+        ("calls.py", True),
+        # Whoever imports what is bound could come to bind another.
+        ("operations.py", True),
+        ("double/spec.py", True),
+        # By it both sides have the same inputs.
+        ("drawing.py", False),
+    ],
+)
+def test_of_a_spec_what_it_binds_counts_and_not_what_it_draws_by(repository, changed, measured):
+    bind_by_a_loop(repository)
+    files = {
+        "calls.py": "from .loop import run\n\ndef call(module, x):\n    return lambda: run(module.double, x)\n",
+        "operations.py": "from .calls import call\n\nOPTIONS = {'bind': call}\n",
+        "drawing.py": "def drawn(rng, dtype, n):\n    return (rng.standard_normal(n).astype(dtype),)\n",
+    }
+    for name, text in files.items():
+        (repository.package / name).write_text(text)
+    spec = "".join(line for line in SPEC.splitlines(keepends=True) if "inputs=" not in line)
+    spec = spec.replace("Kernel(\n", "Kernel(\n    inputs=drawn,\n    **OPTIONS,\n")
+    imports = "from ..drawing import drawn\nfrom ..operations import OPTIONS\n"
+    (repository.package / "double" / "spec.py").write_text(imports + spec)
+    repository.commit()
+    with (repository.package / changed).open("a") as file:
+        file.write("# a change\n")
+    _, output = repository.pytest("--against", "main", "--changed", "--collect-only", "-q")
+    rows = sum(line.startswith("test_fast.py::test_kernel[double-") for line in output.splitlines())
+    assert rows == (2 if measured else 0), output
+
+
 def test_what_base_does_not_bind_cannot_be_compared(repository):
     bind_by_a_loop(repository)
     status, output = repository.pytest("--against", "main", "-k", "double-numpy", "-v")
@@ -217,6 +252,30 @@ def test_a_kill_loses_nothing(repository):
     assert lines[: len(kept)] == kept
     measured = [(line["stage"], line["process"], line["row"]) for line in map(json.loads, lines) if "row" in line]
     assert len(measured) == len(set(measured))
+
+
+def test_a_budget_that_ends_first_says_how_to_go_on(repository):
+    journal = repository.root / ".kernelgate" / "journal.jsonl"
+    repository.write("double/numpy_plain.py", "# a change\n" + QUICK)
+    # That nothing is slower by nothing at all takes for ever to show.
+    chosen = ("--against", "main", "--changed", "--margin", "0%")
+    status, output = repository.pytest(*chosen, "--budget", "1s")
+    assert status == pytest.ExitCode.OK, output
+    assert "the budget ended first: --resume with a longer --budget goes on" in output
+    kept = journal.read_text()
+    repository.pytest(*chosen, "--budget", "15s", "--resume")
+    assert journal.read_text().startswith(kept)
+    assert len(journal.read_text()) > len(kept)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [({}, 600), ({"changed": True}, 45), ({"changed": True, "budget": 120.0}, 120), ({"budget": 1.0}, 1)],
+)
+def test_who_waits_for_what_is_changed_is_answered_sooner(given, seconds):
+    plugin = object.__new__(GatePlugin)
+    plugin.config = SimpleNamespace(getoption=given.get)
+    assert plugin._budget() == seconds
 
 
 def test_code_that_cannot_be_compared_says_which_side_and_why(repository):
