@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import shutil
 import subprocess
@@ -67,16 +68,39 @@ def lay_out(root: Path, base: Base, package: str, folder: Path) -> dict[str, tup
 
 
 def digest(tree: Path) -> str:
-    """Of all Python files of a package, in as many letters as tell its states apart."""
-    return content(tree, tree.rglob("*.py"))[:12]
+    """Of all that a package holds, in as many letters as tell its states apart."""
+    files = (file for file in tree.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return content(tree, files)[:12]
 
 
 def changed_files(root: Path, base: Base, package: str) -> set[str]:
-    """Files of the package that differ from the commit or are new, as paths below the package."""
+    """Files of the package that run otherwise than the commit's or are new, as paths below the package."""
     differing = _git(root, "diff", "--name-only", "--relative", base.commit, "--", package)
     new = _git(root, "ls-files", "--others", "--exclude-standard", "--", package)
-    lines = (differing.stdout + new.stdout).decode().splitlines()
-    return {line.removeprefix(f"{package}/") for line in lines}
+    files = (differing.stdout + new.stdout).decode().splitlines()
+    return {file.removeprefix(f"{package}/") for file in files if not _runs_alike(root, base, file)}
+
+
+def _runs_alike(root: Path, base: Base, file: str) -> bool:
+    """Whether a Python file differs from the commit's in its remarks alone."""
+    shown = _git(root, "show", f"{base.commit}:./{file}")
+    if not file.endswith(".py") or shown.returncode or not (root / file).exists():
+        return False
+    return without_remarks(shown.stdout) == without_remarks((root / file).read_bytes())
+
+
+def without_remarks(source: bytes) -> str | bytes:
+    """What is the same of two Python files that differ in comments, docstrings and layout; all of it if it is none."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return source
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            match node.body:
+                case [ast.Expr(ast.Constant(str())), *rest]:
+                    node.body = rest
+    return ast.dump(tree)
 
 
 def changed_dependencies(root: Path, base: Base, lock: str) -> list[str]:

@@ -6,13 +6,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from . import gate_report, threads
-from .against import Base, RefError, changed_dependencies, changed_files, lay_out, resolve
+from .against import Base, RefError, changed_dependencies, changed_files, digest, lay_out, resolve
 from .environments import EnvironmentRefused, build, named
 from .gate import Gate, Outcome
 from .gate_options import BUDGET, BUILD, WAITING, share
@@ -148,6 +149,10 @@ class GatePlugin:
 
             gate_html.write(folder / "gate.html", report.document, self.journal.lines if self.journal else ())
 
+    @cached_property
+    def changed_files(self) -> set[str]:
+        return changed_files(self.root, self.base, self.package)
+
     def _budget(self) -> float:
         asked: float | None = self.config.getoption("budget")
         return asked or (WAITING if self.config.getoption("changed") else BUDGET)
@@ -159,8 +164,8 @@ class GatePlugin:
 
     def _journal(self, rows: list[Row]) -> Journal:
         path = self.config.rootpath / ".kernelgate" / "journal.jsonl"
-        head = sorted(changed_files(self.root, self.base, self.package))
-        comparison = {"base": self.base.commit, "changed": head, "rows": sorted(map(str, rows))}
+        head = digest(self.root / self.package)
+        comparison = {"base": self.base.commit, "head": head, "rows": sorted(map(str, rows))}
         if self.config.getoption("against_env"):
             comparison["environment"] = self.config.getoption("against_env")
         return Journal(path, comparison, self.config.getoption("resume"))
@@ -196,7 +201,7 @@ class GatePlugin:
                 *(binding(package, package / kernel / "spec.py", bind) for bind in bound)
             )
 
-        changed = {package / name for name in changed_files(self.root, self.base, self.package)}
+        changed = {package / name for name in self.changed_files}
         return {
             (kernel, impl)
             for kernel, impl in implementations(package)
@@ -206,8 +211,7 @@ class GatePlugin:
     def _report(self) -> gate_report.Report:
         notes = [f"the run is INVALID: {self.invalid}"] if self.invalid else []
         notes += self.notes
-        files = sorted(changed_files(self.root, self.base, self.package))
-        if specs := [file for file in files if file.endswith("spec.py")]:
+        if specs := [file for file in sorted(self.changed_files) if file.endswith("spec.py")]:
             notes.append(f"{', '.join(specs)} changed: both sides have head's inputs")
         one_environment = self.config.getoption("against_env") is None
         if one_environment and (changed := changed_dependencies(self.root, self.base, self.config.getini("lock"))):

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gate_plants import STRUCTURAL, Plant, Remark, spin
+from gate_plants import STRUCTURAL, Plant, Unused, spin
 
 ROOT = Path(__file__).parent.parent
 # The share of rows in which a slowdown of that size must be found.
@@ -82,7 +82,7 @@ class House:
             subprocess.run(["git", *identity, *arguments], cwd=root, check=True)
 
     @contextlib.contextmanager
-    def planted(self, plants: Iterable[Plant | Remark]) -> Iterator[None]:
+    def planted(self, plants: Iterable[Plant | Unused]) -> Iterator[None]:
         """The house with these regressions, and without them again."""
         try:
             for plant in plants:
@@ -164,7 +164,7 @@ def neighbours(count: int) -> Iterator[None]:
 def identical(house: House, runs: int, chosen: str, budget: str) -> Iterator[dict[str, Any]]:
     """Gate runs of unchanged code in files that are not the base's, every other one beside two busy neighbours."""
     for number in range(runs):
-        with house.planted([Remark()]), neighbours(2 * (number % 2)):
+        with house.planted([Unused()]), neighbours(2 * (number % 2)):
             run = house.gate("--budget", budget, *(("-k", chosen) if chosen else ()))
         counts = Counter(run.verdicts.values())
         yield {

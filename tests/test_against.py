@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from plugin_project import ALONE
 
+from kernelgate.against import without_remarks
 from kernelgate.gate_plugin import GatePlugin
 from kernelgate.merge import merge
 
@@ -145,10 +146,51 @@ def test_changed_measures_what_runs_changed_files_only(repository, changed, meas
     repository.write("twice/numpy_shared.py", "from ..shared import *\n" + QUICK)
     repository.commit()
     with (repository.package / changed).open("a") as file:
-        file.write("# a change\n")
+        file.write("CHANGED = 1\n")
     _, output = repository.pytest("--against", "main", "--changed", "--collect-only", "-q")
     found = {line for line in output.splitlines() if "::" in line}
     assert found == {f"test_fast.py::test_kernel[{row}-large-f32-cpu]" for row in measured}
+
+
+REMARKED = """
+
+# Said in other words.
+def {name}(x):
+    '''Twice'''
+    return (x * 2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "measured"),
+    [(REMARKED, set()), (QUICK.replace("2", "2.0"), {"numpy_plain"}), ("@property\n" + QUICK, {"numpy_plain"})],
+)
+def test_remarks_are_no_change(repository, text, measured):
+    repository.write("double/numpy_plain.py", text)
+    _, output = repository.pytest("--against", "main", "--changed", "--collect-only", "-q")
+    rows = {f"test_fast.py::test_kernel[double-{impl}-large-f32-cpu]" for impl in measured}
+    assert {line for line in output.splitlines() if "::" in line} == rows
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alike"),
+    [
+        ("x = 1", "x = (1)  # one", True),
+        ("def f():\n    return 1", "def f():\n    'One.'\n    return 1", True),
+        ("class A:\n    'One.'", "class A:\n    'Two.'", True),
+        # A text that is no docstring may be what is computed.
+        ("x = 'One.'", "x = 'Two.'", False),
+        ("def f():\n    1\n    'One.'", "def f():\n    1\n    'Two.'", False),
+        ("x = 1", "x = 1.0", False),
+        ("x = 1", "x = True", False),
+        ("def f(x: int): 0", "def f(x: float): 0", False),
+        # What is no Python is compared as it is written.
+        ("def # one", "def # two", False),
+        ("x = '\0'", "x = '\0'", True),
+    ],
+)
+def test_what_runs_is_compared_and_not_what_is_said_about_it(before, after, alike):
+    assert (without_remarks(before.encode()) == without_remarks(after.encode())) is alike
 
 
 def bind_by_a_loop(repository):
@@ -195,7 +237,7 @@ def test_of_a_spec_what_it_binds_counts_and_not_what_it_draws_by(repository, cha
     (repository.package / "double" / "spec.py").write_text(imports + spec)
     repository.commit()
     with (repository.package / changed).open("a") as file:
-        file.write("# a change\n")
+        file.write("CHANGED = 1\n")
     _, output = repository.pytest("--against", "main", "--changed", "--collect-only", "-q")
     rows = sum(line.startswith("test_fast.py::test_kernel[double-") for line in output.splitlines())
     assert rows == (2 if measured else 0), output
@@ -212,7 +254,7 @@ def test_what_base_does_not_bind_cannot_be_compared(repository):
 @pytest.mark.parametrize("chosen", [("--changed",), ("--shard", "4/4")])
 def test_where_nothing_is_left_to_judge_nothing_is_wrong(repository, chosen, tmp_path):
     with (repository.package / "double" / "spec.py").open("a") as file:
-        file.write("# a change\n")
+        file.write("CHANGED = 1\n")
     status, output = repository.pytest("--against", "main", *chosen, "--gate-report", str(tmp_path / "one"))
     assert status == pytest.ExitCode.OK, output
     assert "nothing to judge" in output
@@ -237,7 +279,7 @@ def test_shards_share_the_rows_out(repository):
 def test_a_kill_loses_nothing(repository):
     journal = repository.root / ".kernelgate" / "journal.jsonl"
     for file in repository.package.glob("*/__init__.py"):
-        file.write_text("# a change\n")
+        file.write_text("CHANGED = 1\n")
     process = repository.start("--against", "main")
     deadline = time.monotonic() + 120
     while not journal.exists() or journal.read_text().count('"head"') < 4:
@@ -254,9 +296,18 @@ def test_a_kill_loses_nothing(repository):
     assert len(measured) == len(set(measured))
 
 
+def test_what_was_measured_of_other_code_is_not_gone_on_with(repository):
+    for factor in ("2.0", "2.00"):
+        repository.write("double/numpy_plain.py", QUICK.replace("2", factor))
+        resume = [] if factor == "2.0" else ["--resume"]
+        status, output = repository.pytest("--against", "main", "--changed", "--budget", "1s", *resume)
+    assert status == pytest.ExitCode.USAGE_ERROR
+    assert "run without --resume" in output
+
+
 def test_a_budget_that_ends_first_says_how_to_go_on(repository):
     journal = repository.root / ".kernelgate" / "journal.jsonl"
-    repository.write("double/numpy_plain.py", "# a change\n" + QUICK)
+    repository.write("double/numpy_plain.py", "CHANGED = 1\n" + QUICK)
     # That nothing is slower by nothing at all takes for ever to show.
     chosen = ("--against", "main", "--changed", "--margin", "0%")
     status, output = repository.pytest(*chosen, "--budget", "1s")

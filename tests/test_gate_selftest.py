@@ -12,7 +12,7 @@ import sys
 import gate_results
 import gate_selftest
 import pytest
-from gate_plants import STRUCTURAL, Plant, Remark, spin
+from gate_plants import STRUCTURAL, Plant, Unused, spin
 from gate_selftest import SIZES, SLOWED, House, slowed
 
 from kernelgate.devices import installed
@@ -27,7 +27,7 @@ def house(tmp_path_factory):
 
 
 def test_identical_code_fails_nowhere(house):
-    with house.planted([Remark()]):
+    with house.planted([Unused()]):
         run = house.gate("--changed", "-k", "rmsnorm and numpy and f32 and b1", *QUICK)
     assert run.verdicts
     assert set(run.verdicts.values()) <= {"PASS", "INCONCLUSIVE", "INVALID"}, run.printed
