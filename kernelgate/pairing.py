@@ -142,14 +142,14 @@ def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
     """The log-ratios of every round, head and control against base; or `problem`, why the row cannot be compared."""
     subjects = [(arm, copy) for arm, copies in arms(row, job.packages).items() for copy in copies]
     order = random.Random(job.seed)
-    # What is bound first may lie in better memory.
+    # What is laid out or bound first may lie in better memory.
     order.shuffle(subjects)
     first = subjects[0][1]
     placements = PLACEMENTS if first.kernel.mutates else 1
     try:
         prepared = prepared_alike(subjects, first.place(inputs))
         # All are bound before any is measured: memory that is given back is where the next one would lie.
-        placed = [bound(subjects, prepared) for _ in range(placements)]
+        placed = [bound(order.sample(prepared, len(prepared))) for _ in range(placements)]
     except Incomparable as reason:
         return {"problem": str(reason)}
     parts = [interleave(calls, order, job.seconds / placements) for calls in placed]
@@ -157,23 +157,21 @@ def measure(row: Row, job: Job, inputs: tuple[Any, ...]) -> dict[str, Any]:
     return {"base_seconds": median(part["base_seconds"] for part in parts), **ratios}
 
 
-def prepared_alike(subjects: Sequence[tuple[str, Any]], placed: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    """The arguments of each subject; weights that all have made alike are the same arrays for all."""
+def prepared_alike(subjects: Sequence[tuple[str, Any]], placed: tuple[Any, ...]) -> list[tuple[str, Any, Any]]:
+    """Each arm and copy with its arguments; weights that all have made alike are the same arrays for all."""
     from .arrays import shared
 
     prepared: list[tuple[Any, ...]] = []
     for arm, copy in subjects:
         with blamed(arm):
             prepared.append(copy.prepared_to_time(placed))
-    return shared(prepared)
+    return [(arm, copy, arguments) for (arm, copy), arguments in zip(subjects, shared(prepared), strict=True)]
 
 
-def bound(
-    subjects: Sequence[tuple[str, Any]], prepared: Sequence[tuple[Any, ...]]
-) -> dict[str, list[Callable[[], Any]]]:
+def bound(prepared: Sequence[tuple[str, Any, Any]]) -> dict[str, list[Callable[[], Any]]]:
     """The calls of each arm, called once; what they write to is each one's own."""
-    calls: dict[str, list[Callable[[], Any]]] = {arm: [] for arm, _ in subjects}
-    for (arm, copy), arguments in zip(subjects, prepared, strict=True):
+    calls: dict[str, list[Callable[[], Any]]] = {arm: [] for arm, _, _ in prepared}
+    for arm, copy, arguments in prepared:
         with blamed(arm):
             calls[arm].append(copy.bind_prepared(arguments))
             calls[arm][-1]()

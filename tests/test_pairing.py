@@ -120,7 +120,7 @@ def test_weights_that_all_arms_lay_out_alike_are_one_array(size, copies):
     """Else the arms differ by where each one's weights happen to lie, and drive each other's out of the cache."""
     x = np.ones(3)
     subjects = [(arm, Weighing({"w": aligned(np.arange(size))})) for arm in ARMS for _ in range(copies)]
-    calls = bound(subjects, prepared_alike(subjects, (x,)))
+    calls = bound(prepared_alike(subjects, (x,)))
     found = [call() for arm in ARMS for call in calls[arm]]
     assert len({(id(activations), id(weights["w"])) for activations, weights in found}) == 1
     np.testing.assert_array_equal(found[0][1]["w"], np.arange(size))
@@ -185,7 +185,7 @@ def test_weights_that_one_arm_lays_out_otherwise_are_each_arms_own(change):
     weights = {arm: aligned(np.arange(12.0).reshape(4, 3)) for arm in ARMS}
     weights["head"] = change(weights["head"])
     subjects = [(arm, Weighing(weights[arm])) for arm in ARMS]
-    calls = bound(subjects, prepared_alike(subjects, ()))
+    calls = bound(prepared_alike(subjects, ()))
     for arm in ARMS:
         assert calls[arm][0]()[0] is weights[arm]
 
@@ -202,7 +202,7 @@ class Key:
 def test_what_numpy_cannot_compare_stays_each_arms_own():
     keys = {arm: Key() for arm in ARMS}
     subjects = [(arm, Weighing(keys[arm])) for arm in ARMS]
-    calls = bound(subjects, prepared_alike(subjects, ()))
+    calls = bound(prepared_alike(subjects, ()))
     assert [calls[arm][0]()[0] for arm in ARMS] == [keys[arm] for arm in ARMS]
 
 
@@ -213,14 +213,14 @@ class Layout(NamedTuple):
 
 def test_weights_may_be_a_named_tuple():
     subjects = [(arm, Weighing(Layout(aligned(np.ones(4)), 3))) for arm in ARMS]
-    found = [call() for arm in bound(subjects, prepared_alike(subjects, ())).values() for call in arm]
+    found = [call() for arm in bound(prepared_alike(subjects, ())).values() for call in arm]
     assert all(isinstance(layout, Layout) and layout.outputs == 3 for (layout,) in found)
     assert len({id(layout.tiles) for (layout,) in found}) == 1
 
 
 def test_equal_arrays_of_one_arm_stay_two():
     subjects = [(arm, Weighing([aligned(np.zeros(4)), aligned(np.zeros(4))])) for arm in ARMS]
-    calls = bound(subjects, prepared_alike(subjects, ()))
+    calls = bound(prepared_alike(subjects, ()))
     for arm in ARMS:
         first, second = calls[arm][0]()[0]
         assert first is not second

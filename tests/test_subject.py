@@ -224,8 +224,7 @@ def bound_by_the_table(subject, monkeypatch):
 
 
 def bound_by_the_gate(subject, monkeypatch):
-    subjects = [("head", subject)]
-    return pairing.bound(subjects, pairing.prepared_alike(subjects, arguments(subject)))["head"][0]
+    return pairing.bound(pairing.prepared_alike([("head", subject)], arguments(subject)))["head"][0]
 
 
 def bound_by_an_arm_of_its_own(subject, monkeypatch):
