@@ -10,7 +10,7 @@ import pytest
 # What `--against-env` without an interpreter means.
 BUILD = "build"
 # Seconds to measure in, and with `--changed`, which somebody waits for.
-BUDGET, WAITING = 600.0, 45.0
+BUDGET, WAITING = 600.0, 40.0
 
 
 def share(text: str) -> float:
@@ -55,7 +55,7 @@ def add(parser: pytest.Parser) -> None:
         "--budget",
         type=seconds,
         metavar="TIME",
-        help="time to measure in (default: 10m; with --changed 45s, and --resume goes on)",
+        help="time to measure in (default: 10m; with --changed 40s, and --resume goes on)",
     )
     option("--changed", action="store_true", help="judge only what runs files that differ from REF's")
     option(

@@ -321,7 +321,7 @@ def test_a_budget_that_ends_first_says_how_to_go_on(repository):
 
 @pytest.mark.parametrize(
     ("given", "seconds"),
-    [({}, 600), ({"changed": True}, 45), ({"changed": True, "budget": 120.0}, 120), ({"budget": 1.0}, 1)],
+    [({}, 600), ({"changed": True}, 40), ({"changed": True, "budget": 120.0}, 120), ({"budget": 1.0}, 1)],
 )
 def test_who_waits_for_what_is_changed_is_answered_sooner(given, seconds):
     plugin = object.__new__(GatePlugin)
