@@ -21,7 +21,7 @@ from .verdict import FALSE_FAIL, Evidence, Verdict, judge, spent, suspects, with
 from .workers import results, results_apart
 
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
-# suspect leaves the confirming once it is decided. Two processes decide about half of the rows that did not change.
+# suspect leaves the confirming once it is decided. Two processes decided a third of rows that had not changed.
 SCREENING = (2, 2, 2, 2, 4, 6, 6)
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -55,8 +55,7 @@ class GatePlugin:
         # A library is no code of REF's or head's.
         asked = kept = [item for item in kept if not BACKENDS[backend_of(row_of(item).impl)].library]
         if self.config.getoption("changed"):
-            touched = self._touched()
-            kept = [item for item in kept if (row_of(item).kernel, row_of(item).impl) in touched]
+            kept = [item for item in kept if (row_of(item).kernel, row_of(item).impl) in self.touched]
         number, count = self.config.getoption("shard")
         kept = kept[number - 1 :: count]
         self.nothing_left = bool(asked) and not kept
@@ -81,8 +80,7 @@ class GatePlugin:
             there = implementations(Path(folder) / packages["base"][0])
             here = implementations(self.root / self.package)
             known = [row for row in rows if (row.kernel, row.impl) in there]
-            changed = self._touched()
-            touched = [row for row in known if (row.kernel, row.impl) in changed]
+            touched = [row for row in known if (row.kernel, row.impl) in self.touched]
             # What runs base's files in base's environment is base itself: to measure it would tell nothing.
             measured = touched if interpreter is None else known
             gate = Gate(
@@ -103,7 +101,7 @@ class GatePlugin:
             if gate.cut_short:
                 self.notes.append("the budget ended first: --resume with a longer --budget goes on from here")
         for row in set(known).difference(measured):
-            self._unmeasured(row, Verdict.PASS, f"runs no file but those of {self.base}")
+            self._unmeasured(row, Verdict.PASS, f"runs no code but that of {self.base}")
         for row in set(rows).difference(known):
             self._unmeasured(row, Verdict.NEW, f"not at {self.base}")
         for kernel, impl in sorted(there - here):
@@ -149,7 +147,7 @@ class GatePlugin:
 
             gate_html.write(folder / "gate.html", report.document, self.journal.lines if self.journal else ())
 
-    @cached_property
+    @functools.cached_property
     def changed_files(self) -> set[str]:
         return changed_files(self.root, self.base, self.package)
 
@@ -187,7 +185,8 @@ class GatePlugin:
         self.notes.append(f"{self.base} ran in the environment of {asked}")
         return named(asked, needed)
 
-    def _touched(self) -> set[tuple[str, str]]:
+    @functools.cached_property
+    def touched(self) -> set[tuple[str, str]]:
         """Kernel and implementation of every file that is changed, or runs one that is.
 
         Of a spec only what it binds is run by each side; else both are measured by head's. All where something changed
@@ -195,17 +194,17 @@ class GatePlugin:
         """
         package, folders = self.root / self.package, self.config.stash[SELECTION].folders
 
-        def run(kernel: str, impl: str) -> set[Path]:
-            bound = {operation.bind for operation in folders[kernel].operations.values() if operation.bind}
-            return closure(package, package / kernel / f"{impl}.py").union(
-                *(binding(package, package / kernel / "spec.py", bind) for bind in bound)
-            )
+        @functools.cache
+        def bound(kernel: str) -> set[Path]:
+            binds = {operation.bind for operation in folders[kernel].operations.values() if operation.bind}
+            return set().union(*(binding(package, package / kernel / "spec.py", bind) for bind in binds))
 
         changed = {package / name for name in self.changed_files}
         return {
             (kernel, impl)
             for kernel, impl in implementations(package)
-            if any(file.suffix != ".py" for file in changed) or changed & run(kernel, impl)
+            if any(file.suffix != ".py" for file in changed)
+            or changed & (closure(package, package / kernel / f"{impl}.py") | bound(kernel))
         }
 
     def _report(self) -> gate_report.Report:

@@ -114,7 +114,7 @@ def test_a_slower_implementation_fails_by_name_and_nothing_else_does(repository)
     assert (slow["row"], slow["verdict"]) == ("double-numpy_plain-large-f32-cpu", "FAIL")
     # Of these no file is changed.
     assert [(row["verdict"], row["reason"].split(" (")[0], row["head"]) for row in others] == [
-        ("PASS", "runs no file but those of +", [])
+        ("PASS", "runs no code but that of +", [])
     ] * 2
     assert "| FAIL | double-numpy_plain-large-f32-cpu |" in (report / "gate.md").read_text()
     assert repository.git("status", "--porcelain") == before
