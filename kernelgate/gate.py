@@ -129,8 +129,9 @@ class Gate:
         }
         left = self.budget - (time.monotonic() - self.started)
         affordable = left / CONFIRMING[0] / (PREPARING + self._seconds_a_row("confirm", len(chances)))
-        self.cut_short |= affordable < len(chances)
-        return sorted(chances, key=lambda name: chances[name])[: int(max(min(affordable, len(chances)), 1))]
+        taken = sorted(chances, key=lambda name: chances[name])[: int(max(min(affordable, len(chances)), 1))]
+        self.cut_short |= len(taken) < len(chances)
+        return taken
 
     @property
     def invalid(self) -> str:

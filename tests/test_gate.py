@@ -200,6 +200,7 @@ def test_of_more_suspects_than_there_is_time_for_the_clearest_are_measured_afres
     confirmed = {name for stage, _, name in gate.measured if stage == "confirm"}
     assert "slow" in confirmed
     assert len(confirmed) == pytest.approx(10, abs=1)
+    assert gate.cut_short
     assert {name for name, verdict in verdicts.items() if verdict is Verdict.FAIL} <= confirmed
     assert {verdicts[name] for name in slowdowns.keys() - confirmed} == {Verdict.INCONCLUSIVE}
 
@@ -213,6 +214,7 @@ def test_models_have_what_time_kernels_leave_and_not_more(tmp_path, monkeypatch)
     outcomes = gate.run(gate.rows.values())
     assert [name for _, _, name in gate.measured[: SCREENING[0]]] == ["kernel"] * SCREENING[0]
     assert clock.now == pytest.approx(SCREENED_BY * gate.budget + GRACE, abs=20)
+    assert gate.cut_short
     verdicts = {outcome.verdict for name, outcome in outcomes.items() if name.startswith("decode")}
     assert verdicts == {Verdict.INCONCLUSIVE}
     assert outcomes[str(row("kernel"))].verdict is Verdict.PASS
@@ -229,6 +231,16 @@ def test_a_short_budget_has_two_processes(tmp_path, monkeypatch):
     assert sorted(gate.measured) == sorted(
         [("screen", n, name) for n in (0, 1) for name in ("quiet", "slow")] + [("confirm", n, "slow") for n in (0, 1)]
     )
+
+
+def test_a_budget_that_ends_after_all_was_decided_cut_nothing_short(tmp_path, monkeypatch):
+    clock = FalseClock()
+    monkeypatch.setattr("kernelgate.gate.time", clock)
+    gate = FalseGate(tmp_path, {"quiet": 0.0}, noise=0.0005)
+    gate.started, gate.progress = clock.now, lambda text: clock.sleep(5.0)
+    gate.budget = 1.0
+    assert gate.verdicts() == {"quiet": Verdict.PASS}
+    assert not gate.cut_short
 
 
 def test_code_that_raises_on_head_fails_and_says_why(tmp_path):
