@@ -152,6 +152,10 @@ class Kernel:
     magnitudes: tuple[float, ...] = (1e-6, 1.0, 1e6)
     margin: float | None = None
 
+    def dims(self, case: str) -> Mapping[str, Any]:
+        """The dims of a case by name, be it a heavy one."""
+        return {**self.cases, **self.heavy}[case]
+
     def ulps_of(self, backend: str, dtype: str) -> float:
         """The error allowed to an implementation of that backend."""
         return self.ulps[own] if (own := f"{backend}:{dtype}") in self.ulps else self.ulps[dtype]

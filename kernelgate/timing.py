@@ -8,7 +8,7 @@ import operator
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,7 +40,7 @@ def run(subject: Subject, case: str, benchmark: Any, libraries: Sequence[Subject
 
     Raises Mismatch if the timed call gives a wrong result: fast and wrong fails.
     """
-    arguments, dims = inputs_of(subject, case), dims_of(subject, case)
+    arguments, dims = inputs_of(subject, case), subject.kernel.dims(case)
     facts: dict[str, Any] = {}
     with peak_memory(facts):
         call = _bound(subject, arguments)
@@ -113,14 +113,9 @@ def _rates(subject: Subject, work: Any, median: float) -> dict[str, Any]:
     }
 
 
-def dims_of(subject: Subject, case: str) -> Mapping[str, Any]:
-    """The dims of one of the kernel's cases, by name."""
-    return {**subject.kernel.cases, **subject.kernel.heavy}[case]
-
-
 def inputs_of(subject: Subject, case: str) -> tuple[Any, ...]:
     """The arguments of a case, the same in every run, each array on a cache line of its own."""
-    inputs = subject.kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **dims_of(subject, case))
+    inputs = subject.kernel.inputs(np.random.default_rng(SEED), DTYPES[subject.dtype], **subject.kernel.dims(case))
     arguments: tuple[Any, ...] = map_arrays(aligned, inputs)
     return arguments
 
