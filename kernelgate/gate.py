@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 from .environments import paths
 from .journal import Journal
 from .machine import watched
-from .pairing import Job, Row
+from .outcome import Outcome, judged, not_comparable
+from .pairing import Job, Row, drawn_alike
 from .reading import ARMS, Side, read_all
-from .structure.differences import LISTING, Difference, compare, unread
 from .verdict import FALSE_FAIL, Evidence, Verdict, judge, spent, suspects, within
 from .workers import results, results_apart
 
@@ -26,11 +26,12 @@ SCREENING = (2, 2, 2, 2, 4, 6, 6)
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
 CONTROL_LOOKS = 2
-# Of the budget: what the first looks at all rows are meant to take, in which most are decided, and when screening ends.
+# Of the budget: what the first looks at all rows are meant to take, in which most are decided, and when screening stops
+# until the suspects are decided.
 FIRST_LOOKS = 0.55
 FIRST_PROCESSES = sum(SCREENING[:2])
 SCREENED_BY = 0.6
-# Seconds beyond that, in which a short budget too gives two processes.
+# Seconds beyond that, in which a short budget too gives kernels two processes.
 GRACE = 60.0
 # Seconds that a process takes before its first row, and each row before its slices; the least and most for these.
 STARTING = 1.5
@@ -40,26 +41,10 @@ MOST_SECONDS = 1.0
 FIRST_SEED = {"screen": 1, "confirm": 1001}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the gate says of a row, and from what. `structure` is None where no exact figures were wanted."""
-
-    row: str
-    verdict: Verdict
-    margin: float
-    head: Evidence | None = None
-    control: Evidence | None = None
-    base_seconds: float | None = None
-    reason: str = ""
-    structure: tuple[Difference, ...] | None = None
-    # Base's and head's program, where they differ.
-    listing: tuple[str, str] | None = None
-    # Which exact figures neither side gave, and why.
-    unread: str = ""
-
-
 # Head's and control's evidence by row.
 Pairs = Mapping[str, tuple[Evidence, Evidence]]
+# By their names.
+Rows = Mapping[str, Row]
 
 
 @dataclass
@@ -88,50 +73,17 @@ class Gate:
     cut_short: bool = False
 
     def run(self, rows: Iterable[Row]) -> dict[str, Outcome]:
-        """Screen all rows, measure suspects afresh, and say of each what holds."""
+        """Screen all rows, measure suspects afresh, and say of each what holds; models in the order that they have."""
         by_name = {str(row): row for row in rows}
-        self._read(tuple(row for name, row in by_name.items() if name in self.touched))
-        self._screen(by_name)
-        screened = self._evidence("screen")
-        verdicts = self._confirm({name: by_name[name] for name in self._to_confirm(screened)})
-        confirmed = self._evidence("confirm")
-        problems = {line["row"]: line["problem"] for line in self.journal.lines if "problem" in line}
+        groups = _groups(by_name)
+        self._screen(groups, SCREENED_BY * self.budget)
+        verdicts = self._confirm(groups)
+        # What time the suspects leave.
+        self._screen(groups, self.budget)
+        unconfirmed = self._suspects(self._evidence("screen", by_name)).difference(verdicts)
+        self.cut_short |= bool(unconfirmed or self._unread(by_name))
         self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)
-        return {
-            name: self._outcome(
-                name, problems.get(name), verdicts.get(name), confirmed if name in verdicts else screened
-            )
-            for name in by_name
-        }
-
-    def _read(self, rows: tuple[Row, ...]) -> None:
-        """The exact figures of base and head, outside of the budget: on the way Numba compiles what it never did."""
-        job = self._job(rows, FIRST_SEED["screen"], 0.0)
-        sides = {arm: Side(arm) for arm in ARMS}
-        if self.base_interpreter is not None:
-            sides["base"] = Side("base", self.base_interpreter, paths(self.base_interpreter, self.folder))
-        for done, line in enumerate(read_all(job, sides), 1):
-            self.found.setdefault(line["row"], {})[line["arm"]] = line
-            self.progress(f"reading what compilers make of it: {done} of {len(ARMS) * len(rows)}")
-        self.started = time.monotonic()
-
-    def _suspects(self, screened: Pairs) -> set[str]:
-        """Rows whose head, or whose control, seems slower than the margin."""
-        heads = {name: head for name, (head, _) in screened.items()}
-        controls = {name: control for name, (_, control) in screened.items()}
-        return {*suspects(heads, self.margins), *suspects(controls, self.margins)}
-
-    def _to_confirm(self, screened: Pairs) -> list[str]:
-        """The suspects that there is time for, clearest first: better some of them well than all of them badly."""
-        chances = {
-            name: min(evidence.chance_if_unchanged(self.margins[name]) for evidence in screened[name])
-            for name in self._suspects(screened)
-        }
-        left = self.budget - (time.monotonic() - self.started)
-        affordable = left / CONFIRMING[0] / (PREPARING + self._seconds_a_row("confirm", len(chances)))
-        taken = sorted(chances, key=lambda name: chances[name])[: int(max(min(affordable, len(chances)), 1))]
-        self.cut_short |= len(taken) < len(chances)
-        return taken
+        return dict(self._outcomes(by_name, verdicts))
 
     @property
     def invalid(self) -> str:
@@ -140,35 +92,94 @@ class Gate:
             return ""
         return f"the same code against itself came out slower than the margin in {', '.join(self.alarms)}"
 
-    def _screen(self, rows: Mapping[str, Row]) -> None:
-        # A row of a model takes as long as a hundred kernels.
-        for models in (False, True):
-            self._screen_alike({name: row for name, row in rows.items() if (row.operation != "kernel") is models})
+    def _screen(self, groups: Sequence[Rows], until: float) -> None:
+        """Exact figures and looks at what is undecided, group by group; what was had before is gone on from."""
+        for number, group in enumerate(groups):
+            if unread := self._unread(group):
+                self._read(unread, until)
+            rows, first = group, 0
+            for count in SCREENING:
+                rows = self._undecided(rows)
+                self._processes("screen", first, count, rows, until, 0.0 if number else GRACE)
+                first += count
 
-    def _screen_alike(self, rows: Mapping[str, Row]) -> None:
-        first = 0
-        for count in SCREENING:
-            self._processes("screen", first, count, rows, SCREENED_BY * self.budget)
-            first += count
-            screened = self._evidence("screen")
-            suspected = self._suspects(screened)
-            rows = {
-                name: row
-                for name, row in rows.items()
-                if name in screened and name not in suspected and not within(screened[name][0], self.margins[name])
-            }
+    def _undecided(self, rows: Rows) -> Rows:
+        """Those that are not shown to be within their margin, and are no suspects."""
+        screened, problems = self._evidence("screen", rows), self._problems()
+        suspected = self._suspects(screened)
+        return {
+            name: row
+            for name, row in rows.items()
+            if name not in problems
+            and name not in suspected
+            and not (name in screened and within(screened[name][0], self.margins[name]))
+        }
 
-    def _confirm(self, rows: Mapping[str, Row]) -> dict[str, Verdict]:
-        """Verdicts of the suspects, from processes and data that made none of them suspect."""
+    def _read(self, rows: Rows, until: float) -> None:
+        """The exact figures of base and head; of kernels outside of the budget: on the way Numba compiles them."""
+        kernels = all(row.operation == "kernel" for row in rows.values())
+        job = self._job(tuple(rows.values()), FIRST_SEED["screen"], 0.0)
+        sides = {arm: Side(arm) for arm in ARMS}
+        if self.base_interpreter is not None:
+            sides["base"] = Side("base", self.base_interpreter, paths(self.base_interpreter, self.folder))
+        for done, line in enumerate(read_all(job, sides, math.inf if kernels else self.started + until), 1):
+            self.found.setdefault(line["row"], {})[line["arm"]] = line
+            self.progress(f"reading what compilers make of {_named(rows)}: {done} of {len(ARMS) * len(rows)}")
+        if kernels:
+            self.started = time.monotonic()
+
+    def _unread(self, rows: Rows) -> Rows:
+        """Those of which exact figures are wanted and not tried to be had on both sides yet."""
+        return {
+            name: row
+            for name, row in rows.items()
+            if name in self.touched and len(self.found.get(name, {})) < len(ARMS)
+        }
+
+    def _suspects(self, screened: Pairs) -> set[str]:
+        """Rows whose head, or whose control, seems slower than the margin."""
+        heads = {name: head for name, (head, _) in screened.items()}
+        controls = {name: control for name, (_, control) in screened.items()}
+        return {*suspects(heads, self.margins), *suspects(controls, self.margins)}
+
+    def _confirm(self, groups: Sequence[Rows]) -> dict[str, Verdict]:
+        """Verdicts of the suspects; each group's spend the share that they are of all of the chance of a false FAIL."""
+        chances = [self._chances(group) for group in groups]
+        suspected = sum(map(len, chances))
+        verdicts: dict[str, Verdict] = {}
+        for number, (group, chance) in enumerate(zip(groups, chances, strict=True)):
+            rows = {name: group[name] for name in self._affordable(chance)}
+            level = self.level * len(chance) / max(suspected, 1)
+            verdicts |= self._decide(rows, level, 0.0 if number else GRACE)
+        return verdicts
+
+    def _chances(self, rows: Rows) -> dict[str, float]:
+        """Of each suspect, how likely its ratios would be if nothing had become slower."""
+        screened = self._evidence("screen", rows)
+        return {
+            name: min(evidence.chance_if_unchanged(self.margins[name]) for evidence in screened[name])
+            for name in self._suspects(screened)
+        }
+
+    def _affordable(self, chances: Mapping[str, float]) -> list[str]:
+        """The suspects that there is time for, clearest first: better some of them well than all of them badly."""
+        left = self.budget - (time.monotonic() - self.started)
+        affordable = left / CONFIRMING[0] / (PREPARING + self._seconds_a_row("confirm", len(chances)))
+        return sorted(chances, key=lambda name: chances[name])[: int(max(min(affordable, len(chances)), 1))]
+
+    def _decide(self, rows: Rows, level: float, grace: float) -> dict[str, Verdict]:
+        """Verdicts of suspects, from processes and data that made none of them suspect."""
         verdicts: dict[str, Verdict] = {}
         first = 0
         for look, count in enumerate(CONFIRMING):
-            self._processes("confirm", first, count, rows, self.budget)
+            if not rows:
+                break
+            self._processes("confirm", first, count, rows, self.budget, grace)
             first += count
-            pairs = {name: pair for name, pair in self._evidence("confirm").items() if name in rows}
+            pairs = self._evidence("confirm", rows)
             heads = {name: head for name, (head, _) in pairs.items()}
             controls = {name: control for name, (_, control) in pairs.items()}
-            for name, verdict in judge(heads, controls, self.margins, self.level * spent(look)).items():
+            for name, verdict in judge(heads, controls, self.margins, level * spent(look)).items():
                 # What was decided stays so while its control is looked at; but not if that moved.
                 if verdict is Verdict.INVALID or verdicts.get(name) not in (Verdict.PASS, Verdict.FAIL):
                     verdicts[name] = verdict
@@ -181,40 +192,42 @@ class Gate:
             }
         return verdicts
 
-    def _processes(self, stage: str, first: int, count: int, rows: Mapping[str, Row], until: float) -> None:
-        """The processes of one look as far as they come until then, or with GRACE the two on which all depends."""
+    def _processes(self, stage: str, first: int, count: int, rows: Rows, until: float, grace: float) -> None:
+        """The processes of one look as far as they come until then, or with `grace` the two on which all depends."""
         self.look_started = time.monotonic()
         for process in range(first, first + count) if rows else ():
-            end = self.started + until + (GRACE if process < 2 else 0)
+            end = self.started + until + (grace if process < 2 else 0)
             done = self.journal.rows(stage, process)
             left = {name: row for name, row in rows.items() if name not in done}
-            self.cut_short |= bool(left) and time.monotonic() >= end
             while left and time.monotonic() < end:
                 machine: dict[str, Any] = {}
-                with watched(machine), closing(self._process(stage, process, tuple(left.values()))) as lines:
+                with watched(machine), closing(self._process(stage, process, tuple(left.values()), end)) as lines:
                     for line in lines:
                         left.pop(line["row"])
                         self.journal.add({"stage": stage, "process": process, **line})
-                        self.progress(self._status(stage, process - first, count, len(rows), len(left)))
-                        if time.monotonic() > end:
-                            break
+                        self.progress(self._status(stage, process - first, count, rows, len(left)))
                 self.journal.add({"stage": stage, "process": process, "machine": machine})
+            self.cut_short |= bool(left) and until >= self.budget
 
-    def _status(self, stage: str, process: int, count: int, rows: int, left: int) -> str:
+    def _status(self, stage: str, process: int, count: int, rows: Rows, left: int) -> str:
         """What is measured, and how long this look will take yet if it goes on as it did."""
-        done, spent = process * rows + rows - left, time.monotonic() - self.look_started
-        remaining = spent / done * (count * rows - done)
-        what = {"screen": "screening", "confirm": "measuring suspects afresh"}[stage]
-        return f"{what}: process {process + 1} of {count}, row {rows - left} of {rows}, {remaining:.0f} s left"
+        done, spent = process * len(rows) + len(rows) - left, time.monotonic() - self.look_started
+        remaining = spent / done * (count * len(rows) - done)
+        what = {"screen": "screening", "confirm": "measuring suspects afresh,"}[stage]
+        where = f"process {process + 1} of {count}, row {len(rows) - left} of {len(rows)}"
+        return f"{what} {_named(rows)}: {where}, {remaining:.0f} s left"
 
-    def _process(self, stage: str, process: int, rows: tuple[Row, ...]) -> Generator[dict[str, Any]]:
+    def _process(self, stage: str, process: int, rows: tuple[Row, ...], until: float) -> Generator[dict[str, Any]]:
         """The results of one fresh process as they come; of a row that kills it, that it does."""
         job = self._job(rows, FIRST_SEED[stage] + process, self._seconds_a_row(stage, len(rows)))
         if stage == "screen":
             # To load a copy takes longer than its blocks; processes in turn take another.
             copies = {arm: (names[process % len(names)],) for arm, names in self.packages.items()}
             job = replace(job, packages=copies)
-        yield from results(job) if self.base_interpreter is None else results_apart(job, self.base_interpreter)
+        if self.base_interpreter is None:
+            yield from results(job, until=until)
+        else:
+            yield from results_apart(job, self.base_interpreter, until)
 
     def _job(self, rows: tuple[Row, ...], seed: int, seconds: float) -> Job:
         return Job(str(self.folder), self.packages, rows, seed, self.threads, seconds)
@@ -226,11 +239,11 @@ class Gate:
         share = FIRST_LOOKS * self.budget / FIRST_PROCESSES / max(rows, 1) - PREPARING
         return max(LEAST_SECONDS, min(_worthwhile(rows), share))
 
-    def _evidence(self, stage: str) -> Pairs:
+    def _evidence(self, stage: str, rows: Container[str]) -> Pairs:
         """Head's and control's log-ratios by row, a number a process, where there are two processes or more."""
         ratios: dict[str, tuple[list[float], list[float]]] = {}
-        for line in self.journal.lines:
-            if line["stage"] == stage and "head" in line:
+        for line in self._measured(rows):
+            if line["stage"] == stage:
                 head, control = ratios.setdefault(line["row"], ([], []))
                 head.append(median(line["head"]))
                 control.append(median(line["control"]))
@@ -240,49 +253,43 @@ class Gate:
             if len(head) > 1
         }
 
-    def _outcome(self, name: str, problem: str | None, verdict: Verdict | None, evidence: Pairs) -> Outcome:
-        margin = self.margins[name]
-        if problem is not None:
-            broken = Verdict.FAIL if problem.startswith(("head", "the process")) else Verdict.INCONCLUSIVE
-            return Outcome(name, broken, margin, reason=f"not comparable: {problem}")
-        head, control = evidence.get(name, (None, None))
-        base, changed, unreadable = self._exact(name)
-        structure = tuple(compare(base, changed)) if base and changed else None
-        verdict, reason = self._judged(verdict, head, margin, structure, unreadable)
-        missing = unread(base, changed) if base and changed else ""
-        listing = (base[LISTING], changed[LISTING]) if base and changed else ("", "")
-        told = None if listing[0] == listing[1] else listing
-        lines = [line for line in self.journal.lines if line.get("row") == name and "head" in line]
-        seconds = median(line["base_seconds"] for line in lines) if lines else None
-        return Outcome(name, verdict, margin, head, control, seconds, reason, structure, told, missing)
+    def _measured(self, rows: Container[str]) -> Iterator[dict[str, Any]]:
+        return (line for line in self.journal.lines if "head" in line and line["row"] in rows)
 
-    def _exact(self, name: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None, str]:
-        """Base's and head's exact figures, and of which side they cannot be read and why."""
-        read = self.found.get(name, {})
-        base, changed = (read.get(arm, {}).get("figures") for arm in ARMS)
-        return base, changed, "; ".join(f"{arm}: {line['problem']}" for arm, line in read.items() if "problem" in line)
+    def _problems(self) -> dict[str, str]:
+        """Of rows that could not be measured, why."""
+        return {line["row"]: line["problem"] for line in self.journal.lines if "problem" in line}
 
-    def _judged(
-        self,
-        verdict: Verdict | None,
-        head: Evidence | None,
-        margin: float,
-        structure: tuple[Difference, ...] | None,
-        unreadable: str,
-    ) -> tuple[Verdict, str]:
-        """What holds by exact figures and the clock, which has a verdict of suspects; and the reason beside it."""
-        # Exact figures have no noise to be excused by, and need no clock.
-        if worse := "; ".join(difference.text for difference in structure or () if difference.worse):
-            return Verdict.FAIL, worse
-        if head is None:
-            return Verdict.INCONCLUSIVE, "the budget ended before two processes"
-        if verdict is None:
-            verdict = Verdict.PASS if within(head, margin) else Verdict.INCONCLUSIVE
-        if verdict is Verdict.FAIL and self.alarms:
-            return Verdict.INVALID, f"slower by a clock that is not to be believed: {self.invalid}"
-        if verdict is Verdict.PASS and unreadable:
-            return Verdict.INCONCLUSIVE, f"exact figures cannot be read of {unreadable}"
-        return verdict, ""
+    def _outcomes(self, rows: Rows, confirmed: Mapping[str, Verdict]) -> Iterator[tuple[str, Outcome]]:
+        problems = self._problems()
+        # What was measured afresh is judged by that alone.
+        evidence = {**self._evidence("screen", rows), **self._evidence("confirm", confirmed)}
+        seconds: dict[str, list[float]] = {name: [] for name in rows}
+        for line in self._measured(rows):
+            seconds[line["row"]].append(line["base_seconds"])
+        for name in rows:
+            if name in problems:
+                yield name, not_comparable(name, self.margins[name], problems[name])
+                continue
+            head, control = evidence.get(name, (None, None))
+            base_seconds = median(seconds[name]) if seconds[name] else None
+            clocked = Outcome(name, Verdict.INCONCLUSIVE, self.margins[name], head, control, base_seconds)
+            read = self.found.get(name, {} if name in self.touched else None)
+            yield name, judged(clocked, read, confirmed.get(name), self.invalid)
+
+
+def _groups(rows: Rows) -> list[Rows]:
+    """What is screened together: all kernels; of models, whose rows take as long as a hundred, what draws alike."""
+    groups: dict[tuple[str, ...], dict[str, Row]] = {}
+    for name, row in rows.items():
+        groups.setdefault(() if row.operation == "kernel" else drawn_alike(row), {})[name] = row
+    return [groups[alike] for alike in sorted(groups, key=bool)]
+
+
+def _named(rows: Rows) -> str:
+    """What a group's rows are rows of."""
+    row = next(iter(rows.values()))
+    return "kernels" if row.operation == "kernel" else f"{row.operation} of {row.kernel} {row.case} {row.dtype}"
 
 
 def _worthwhile(rows: int) -> float:

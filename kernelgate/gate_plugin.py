@@ -15,12 +15,13 @@ import pytest
 from . import gate_report, threads
 from .against import Base, RefError, changed_dependencies, changed_files, digest, lay_out, resolve
 from .environments import EnvironmentRefused, build, named
-from .gate import Gate, Outcome
+from .gate import Gate
 from .gate_options import BUDGET, BUILD, WAITING, share
 from .imports import binding, closure
 from .journal import Journal, JournalError
-from .kernel import BACKENDS, backend_of
+from .kernel import BACKENDS, backend_of, itemsize
 from .machine import told
+from .outcome import Outcome
 from .pairing import Row
 from .plugin import SELECTION, operation_of
 from .verdict import FALSE_FAIL, Verdict
@@ -96,7 +97,7 @@ class GatePlugin:
                 level=FALSE_FAIL / self.config.getoption("shard")[1],
                 progress=self._progress,
             )
-            self.outcomes = gate.run(measured)
+            self.outcomes = gate.run(sorted(measured, key=self._bytes))
             self.invalid = gate.invalid
             if gate.cut_short:
                 self.notes.append("the budget ended first: --resume with a longer --budget goes on from here")
@@ -108,6 +109,11 @@ class GatePlugin:
             name = f"{kernel}-{impl}"
             self.outcomes[name] = Outcome(name, Verdict.MISSING, 0.0, reason=f"at {self.base}, not here")
         self.judged = True
+
+    def _bytes(self, row: Row) -> float:
+        """That a call moves: small models come before large ones and a generated text last, since time may end."""
+        kernel = self.config.stash[SELECTION].folders[row.kernel].operations[row.operation]
+        return kernel.work(itemsize(row.dtype), **kernel.dims(row.case)).bytes
 
     def _unmeasured(self, row: Row, verdict: Verdict, reason: str) -> None:
         self.outcomes[str(row)] = Outcome(str(row), verdict, self._margin(row), reason=reason)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .against import Base
-from .gate import Outcome
+from .outcome import Outcome
 from .table import duration
 from .verdict import FALSE_FAIL, Verdict
 

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .against import Base
-from .gate import Outcome
 from .gate_report import Report, table, write
+from .outcome import Outcome
 from .pictures import gate_html
 from .pictures.gate_document import understand
 from .verdict import Verdict

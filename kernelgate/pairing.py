@@ -109,11 +109,12 @@ def in_order(job: Job) -> list[list[Row]]:
     """The rows in random order, but those of equal inputs side by side: drawing them takes longer than the blocks."""
     order = random.Random(job.seed)
     rows = order.sample(sorted(job.rows, key=str), len(job.rows))
-    groups = [list(group) for _, group in groupby(sorted(rows, key=_drawn_alike), key=_drawn_alike)]
+    groups = [list(group) for _, group in groupby(sorted(rows, key=drawn_alike), key=drawn_alike)]
     return order.sample(groups, len(groups))
 
 
-def _drawn_alike(row: Row) -> tuple[str, ...]:
+def drawn_alike(row: Row) -> tuple[str, ...]:
+    """What rows of equal inputs have in common."""
     return row.kernel, row.operation, row.case, row.dtype
 
 
@@ -125,8 +126,7 @@ def draw(row: Row, job: Job) -> tuple[Any, ...]:
     from .kernel import DTYPES
 
     kernel = _contract(job.packages["head"][0], row.kernel).operations[row.operation]
-    cases = {**kernel.cases, **kernel.heavy}
-    inputs = kernel.inputs(np.random.default_rng(job.seed), DTYPES[row.dtype], **cases[row.case])
+    inputs = kernel.inputs(np.random.default_rng(job.seed), DTYPES[row.dtype], **kernel.dims(row.case))
     drawn: tuple[Any, ...] = map_arrays(aligned, inputs)
     return drawn
 

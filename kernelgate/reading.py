@@ -7,11 +7,14 @@ comes before anything is measured, so that what Numba compiles on the way is fou
 from __future__ import annotations
 
 import json
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -38,10 +41,11 @@ class Side:
         return self.interpreter == sys.executable
 
 
-def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
+def read_all(job: Job, sides: Mapping[str, Side], until: float = math.inf) -> Iterator[dict[str, Any]]:
     """`{"row": ..., "arm": ..., "figures": ...}` of each row and side as they come, those that are on disk first.
 
-    `problem` takes the place of figures that cannot be had.
+    `problem` takes the place of figures that cannot be had. What is not read at `until`, by the monotonic clock, has no
+    line.
     """
     todo: list[tuple[Side, list[Row]]] = []
     keeps = {name: Kept(Path(job.folder) / job.packages[name][0], (job.seed, job.threads)) for name in sides}
@@ -56,7 +60,7 @@ def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
         todo.append((side, left))
     by_name = {str(row): row for row in job.rows}
     chunks = [(side, replace(job, rows=rows)) for side, rows in _chunks(todo, job.threads)]
-    for line in _at_once(chunks, job.threads):
+    for line in _at_once(chunks, job.threads, until):
         row = by_name[line["row"]]
         if "figures" in line and sides[line["arm"]].ours:
             keeps[line["arm"]].write(row.kernel, row.impl, str(row), line["figures"])
@@ -64,23 +68,28 @@ def read_all(job: Job, sides: Mapping[str, Side]) -> Iterator[dict[str, Any]]:
 
 
 def _chunks(todo: list[tuple[Side, list[Row]]], threads: int) -> list[tuple[Side, tuple[Row, ...]]]:
-    """What each process reads: a kernel's rows, or where that would leave processors idle, an implementation's."""
+    """What each process reads: a kernel's rows, or where that would leave processors idle, an implementation's.
+
+    All sides of the same rows follow each other: what is read of one side alone tells nothing, should time end.
+    """
     for alike in (lambda row: row.kernel), (lambda row: (row.kernel, row.impl)):
         chunks = [
-            (side, tuple(group)) for side, rows in todo for _, group in groupby(sorted(rows, key=alike), key=alike)
+            (group, side, tuple(alike_rows))
+            for side, rows in todo
+            for group, alike_rows in groupby(sorted(rows, key=alike), key=alike)
         ]
         if len(chunks) >= threads:
             break
-    return chunks
+    return [(side, rows) for _, side, rows in sorted(chunks, key=itemgetter(0))]
 
 
-def _at_once(chunks: list[tuple[Side, Job]], threads: int) -> Iterator[dict[str, Any]]:
+def _at_once(chunks: list[tuple[Side, Job]], threads: int, until: float) -> Iterator[dict[str, Any]]:
     """The lines of so many chunks at a time, each as it comes: some rows take minutes."""
     lines: SimpleQueue[dict[str, Any] | Future[None]] = SimpleQueue()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for chunk in chunks:
-                pool.submit(_read, *chunk, lines.put).add_done_callback(lines.put)
+                pool.submit(_read, *chunk, lines.put, until).add_done_callback(lines.put)
             left = len(chunks)
             while left:
                 if isinstance(line := lines.get(), Future):
@@ -92,12 +101,12 @@ def _at_once(chunks: list[tuple[Side, Job]], threads: int) -> Iterator[dict[str,
             pool.shutdown(cancel_futures=True)
 
 
-def _read(side: Side, job: Job, tell: Callable[[dict[str, Any]], None]) -> None:
+def _read(side: Side, job: Job, tell: Callable[[dict[str, Any]], None], until: float) -> None:
     """All rows of the job, in another process after one has killed its own."""
     left = {str(row): row for row in job.rows}
-    while left:
-        command = (side.interpreter, "-m", "kernelgate.reading", side.arm)
-        for line in results(replace(job, rows=tuple(left.values())), command, {**side.variables, **COMPILING}):
+    command, variables = (side.interpreter, "-m", "kernelgate.reading", side.arm), {**side.variables, **COMPILING}
+    while left and time.monotonic() < until:
+        for line in results(replace(job, rows=tuple(left.values())), command, variables, until):
             left.pop(line["row"])
             tell({"arm": side.arm, **line})
 

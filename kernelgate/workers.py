@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,14 +25,24 @@ MEASURING = (sys.executable, "-m", "kernelgate.pairing")
 
 
 def results(
-    job: Job, command: Sequence[str] = MEASURING, variables: Mapping[str, str] | None = None
+    job: Job,
+    command: Sequence[str] = MEASURING,
+    variables: Mapping[str, str] | None = None,
+    until: float = math.inf,
 ) -> Iterator[dict[str, Any]]:
-    """A line for each row of the job as it comes, out of one fresh process; of a row that kills it, that it does."""
+    """A line for each row of the job as it comes, out of one fresh process; of a row that kills it, that it does.
+
+    At `until`, by the monotonic clock, the process is killed, and the row that it is at has no line.
+    """
     surrounded = {**os.environ, **(surroundings(job) if variables is None else variables)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surrounded, text=True) as worker:
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surrounded, text=True) as worker,
+        _killed_at(until, worker),
+    ):
         assert worker.stdin is not None and worker.stdout is not None
-        worker.stdin.write(job.to_json() + "\n")
-        worker.stdin.close()
+        with suppress(BrokenPipeError):  # what has ended says so below
+            worker.stdin.write(job.to_json() + "\n")
+            worker.stdin.close()
         begun = ""
         try:
             for text in worker.stdout:
@@ -40,13 +53,13 @@ def results(
         except GeneratorExit:
             worker.kill()
             raise
-    if worker.returncode:
+    if worker.returncode and time.monotonic() < until:
         if not begun:
             raise RuntimeError(f"{' '.join(command[1:])} ended with exit status {worker.returncode} before any row")
         yield {"row": begun, "problem": f"the process died with exit status {worker.returncode}"}
 
 
-def results_apart(job: Job, base_interpreter: str) -> Iterator[dict[str, Any]]:
+def results_apart(job: Job, base_interpreter: str, until: float = math.inf) -> Iterator[dict[str, Any]]:
     """As `results`, out of three fresh processes: base and control in another environment than head."""
     elsewhere = paths(base_interpreter, Path(job.folder))
     starts = {
@@ -57,12 +70,31 @@ def results_apart(job: Job, base_interpreter: str) -> Iterator[dict[str, Any]]:
     order = random.Random(job.seed)
     with ExitStack() as stack:
         processes = {arm: stack.enter_context(Remote(arm, job, *starts[arm])) for arm in order.sample(ARMS, len(ARMS))}
+        stack.enter_context(_killed_at(until, *(remote.process for remote in processes.values())))
         for row in (row for group in in_order(job) for row in group):
             try:
                 yield {"row": str(row), **_row_apart(row, job, processes, order)}
             except Died as death:
-                yield {"row": str(row), "problem": f"{death}"}
+                if time.monotonic() < until:
+                    yield {"row": str(row), "problem": f"{death}"}
                 return
+
+
+@contextmanager
+def _killed_at(until: float, *workers: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill what still runs then, in the middle of a row: one of a model takes up to two minutes."""
+
+    def kill() -> None:
+        for worker in workers:
+            worker.kill()
+
+    timer = threading.Timer(min(max(until - time.monotonic(), 0.0), threading.TIMEOUT_MAX), kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _row_apart(row: Row, job: Job, processes: Mapping[str, Remote], order: random.Random) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from kernelgate.against import Base
-from kernelgate.gate import Outcome
 from kernelgate.gate_report import Report, sentence, table, write
 from kernelgate.merge import MergeError, main, merge
+from kernelgate.outcome import Outcome
 from kernelgate.structure import Difference
 from kernelgate.verdict import Evidence, Verdict
 

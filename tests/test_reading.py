@@ -83,7 +83,7 @@ def test_what_stays_as_it_is_is_read_once(job, tmp_path, monkeypatch):
     first, asked = read(job), []
     inner = reading._read
     monkeypatch.setattr(
-        reading, "_read", lambda side, left, tell: asked.append((side.arm, left.rows)) or inner(side, left, tell)
+        reading, "_read", lambda side, left, *rest: asked.append((side.arm, left.rows)) or inner(side, left, *rest)
     )
     assert read(job) == first
     assert asked == []
@@ -103,17 +103,38 @@ def test_what_stays_as_it_is_is_read_once(job, tmp_path, monkeypatch):
 def test_no_processor_is_idle_while_another_reads(job, monkeypatch, sides):
     """A process takes a second by itself: two sides of a kernel are one each, a side alone is one an implementation."""
     asked, inner = [], reading._read
-    monkeypatch.setattr(reading, "_read", lambda side, left, tell: asked.append(left.rows) or inner(side, left, tell))
+    monkeypatch.setattr(reading, "_read", lambda side, left, *rest: asked.append(left.rows) or inner(side, left, *rest))
     assert read(job, sides).keys() == {(str(row), arm) for row in job.rows for arm in sides}
     assert len(asked) == 2
     assert {row for rows in asked for row in rows} == set(job.rows)
+
+
+def test_both_sides_of_a_kernel_are_read_one_after_the_other():
+    """Time may end, and a side alone tells nothing."""
+    asked = [replace(row, kernel=kernel) for kernel in ("b", "a", "c") for row in rows("reference")]
+    chunks = reading._chunks([(side, asked) for side in SIDES.values()], 2)
+    assert [(side.arm, {row.kernel for row in found}) for side, found in chunks] == [
+        (arm, {kernel}) for kernel in ("a", "b", "c") for arm in ARMS
+    ]
+
+
+def test_a_row_that_is_being_read_when_time_ends_is_given_up(job, monkeypatch):
+    asked = []
+    monkeypatch.setattr(reading, "results", lambda job, command, variables, until: asked.append(until) or [])
+    list(reading.read_all(job, SIDES, until := time.monotonic() + 0.2))
+    assert set(asked) == {until}
+
+
+def test_what_time_is_over_for_is_not_read(job, monkeypatch):
+    monkeypatch.setattr(reading, "results", lambda *arguments: pytest.fail("begun"))
+    assert list(reading.read_all(job, SIDES, until=time.monotonic() - 1)) == []
 
 
 def test_a_row_is_told_when_it_is_read_and_not_when_all_of_its_kernel_are(job, monkeypatch):
     """Reading the rows of a model takes minutes, in which one wants to see that it goes on."""
     seen = threading.Event()
 
-    def told_one_by_one(side, left, tell):
+    def told_one_by_one(side, left, tell, until):
         for row in left.rows:
             tell({"row": str(row), "arm": side.arm, "problem": "none"})
             assert seen.wait(60), "the first row was not told before the last was read"
@@ -124,7 +145,7 @@ def test_a_row_is_told_when_it_is_read_and_not_when_all_of_its_kernel_are(job, m
 
 
 def test_a_failure_to_read_is_raised(job, monkeypatch):
-    def failing(side, left, tell):
+    def failing(side, left, tell, until):
         raise RuntimeError("no such interpreter")
 
     monkeypatch.setattr(reading, "_read", failing)

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from statistics import median
 from typing import Any
 
-from ..gate import Outcome
+from ..outcome import Outcome
 from ..structure import Difference
 from ..verdict import Evidence
 from .gate_document import Line, Rounds

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..gate import Outcome
+from ..outcome import Outcome
 from ..table import duration
 from ..verdict import Evidence, Verdict
 from .gate_document import Line

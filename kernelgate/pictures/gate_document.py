@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..gate import Outcome
 from ..gate_report import SCHEMA, severity
+from ..outcome import Outcome
 from ..structure import Difference
 from ..verdict import Evidence, Verdict
 from .records import PictureError, items, mapping, number, text
