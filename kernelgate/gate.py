@@ -62,6 +62,8 @@ class Gate:
     # Where base and control run, if not in head's environment.
     base_interpreter: str | None = None
     level: float = FALSE_FAIL
+    # How much of the budget reading the figures of kernels may take; what it takes beyond is on top.
+    reading_within: float = 0.0
     progress: Callable[[str], None] = lambda text: None
     started: float = field(default_factory=time.monotonic)
     look_started: float = 0.0
@@ -76,6 +78,7 @@ class Gate:
         """Screen all rows, measure suspects afresh, and say of each what holds; models in the order that they have."""
         by_name = {str(row): row for row in rows}
         groups = _groups(by_name)
+        self._read_kernels(by_name)
         self._screen(groups, SCREENED_BY * self.budget)
         verdicts = self._confirm(groups)
         # What time the suspects leave.
@@ -92,11 +95,17 @@ class Gate:
             return ""
         return f"the same code against itself came out slower than the margin in {', '.join(self.alarms)}"
 
+    def _read_kernels(self, rows: Rows) -> None:
+        """Their exact figures however long it takes, since on the way Numba compiles what is measured."""
+        self._read({name: row for name, row in rows.items() if row.operation == "kernel"}, math.inf)
+        now = time.monotonic()
+        self.budget -= min(now - self.started, self.reading_within)
+        self.started = now
+
     def _screen(self, groups: Sequence[Rows], until: float) -> None:
-        """Exact figures and looks at what is undecided, group by group; what was had before is gone on from."""
+        """Exact figures and looks at what is undecided, group by group; what is had already is gone on from."""
         for number, group in enumerate(groups):
-            if unread := self._unread(group):
-                self._read(unread, until)
+            self._read(group, self.started + until)
             rows, first = group, 0
             for count in SCREENING:
                 rows = self._undecided(rows)
@@ -116,17 +125,17 @@ class Gate:
         }
 
     def _read(self, rows: Rows, until: float) -> None:
-        """The exact figures of base and head; of kernels outside of the budget: on the way Numba compiles them."""
-        kernels = all(row.operation == "kernel" for row in rows.values())
-        job = self._job(tuple(rows.values()), FIRST_SEED["screen"], 0.0)
+        """The exact figures of base and head where they are not had yet, as far as one comes until then."""
+        left = self._unread(rows)
+        if not left:
+            return
+        job = self._job(tuple(left.values()), FIRST_SEED["screen"], 0.0)
         sides = {arm: Side(arm) for arm in ARMS}
         if self.base_interpreter is not None:
             sides["base"] = Side("base", self.base_interpreter, paths(self.base_interpreter, self.folder))
-        for done, line in enumerate(read_all(job, sides, math.inf if kernels else self.started + until), 1):
+        for done, line in enumerate(read_all(job, sides, until), 1):
             self.found.setdefault(line["row"], {})[line["arm"]] = line
-            self.progress(f"reading what compilers make of {_named(rows)}: {done} of {len(ARMS) * len(rows)}")
-        if kernels:
-            self.started = time.monotonic()
+            self.progress(f"reading what compilers make of {_named(left)}: {done} of {len(ARMS) * len(left)}")
 
     def _unread(self, rows: Rows) -> Rows:
         """Those of which exact figures are wanted and not tried to be had on both sides yet."""

@@ -16,7 +16,7 @@ from . import gate_report, threads
 from .against import Base, RefError, changed_dependencies, changed_files, digest, lay_out, resolve
 from .environments import EnvironmentRefused, build, named
 from .gate import Gate
-from .gate_options import BUDGET, BUILD, WAITING, share
+from .gate_options import BUDGET, BUILD, READING, WAITING, share
 from .imports import binding, closure
 from .journal import Journal, JournalError
 from .kernel import BACKENDS, backend_of, itemsize
@@ -84,13 +84,15 @@ class GatePlugin:
             touched = [row for row in known if (row.kernel, row.impl) in self.touched]
             # What runs base's files in base's environment is base itself: to measure it would tell nothing.
             measured = touched if interpreter is None else known
+            budget, reading_within = self._seconds()
             gate = Gate(
                 folder=Path(folder),
                 packages=packages,
                 margins={str(row): self._margin(row) for row in measured},
                 journal=self.journal,
                 threads=threads.available(),
-                budget=self._budget(),
+                budget=budget,
+                reading_within=reading_within,
                 touched=frozenset(map(str, touched)),
                 base_interpreter=interpreter,
                 # Each shard spends its share of the whole suite's chance of a false FAIL.
@@ -157,9 +159,12 @@ class GatePlugin:
     def changed_files(self) -> set[str]:
         return changed_files(self.root, self.base, self.package)
 
-    def _budget(self) -> float:
+    def _seconds(self) -> tuple[float, float]:
+        """The budget, and how much of it reading may take."""
         asked: float | None = self.config.getoption("budget")
-        return asked or (WAITING if self.config.getoption("changed") else BUDGET)
+        if asked is None and self.config.getoption("changed"):
+            return WAITING, READING
+        return asked or BUDGET, 0.0
 
     def _margin(self, row: Row) -> float:
         asked = self.config.getoption("margin")

@@ -82,8 +82,7 @@ def test_figures_without_noise_fail_in_an_invalid_run_too(tmp_path):
 @pytest.mark.parametrize(("structure", "verdict"), [(MORE, Verdict.FAIL), (None, Verdict.INCONCLUSIVE)])
 def test_figures_without_noise_fail_where_the_budget_left_no_time_for_a_clock(tmp_path, structure, verdict):
     gate = FalseGate(tmp_path, {"worse": 0.0}, structure=structure)
-    gate.started = -math.inf
-    gate.budget = 0.0
+    gate.budget = -math.inf
     (outcome,) = gate.run(gate.rows.values()).values()
     assert gate.measured == []
     assert (outcome.verdict, outcome.head) == (verdict, None)

@@ -206,6 +206,16 @@ def test_figures_of_models_are_read_in_what_time_kernels_leave(tmp_path, clock, 
     assert (late.verdict, late.reason) == (Verdict.INCONCLUSIVE, "the budget ended before two processes")
 
 
+@pytest.mark.parametrize(("reading", "left"), [(2.0, 46.0), (15.0, 20.0), (40.0, 20.0)])
+def test_reading_takes_of_the_budget_what_it_may_and_the_rest_is_on_top(tmp_path, clock, monkeypatch, reading, left):
+    monkeypatch.setattr("kernelgate.gate.read_all", reader(clock, [], reading))
+    gate = FalseGate(tmp_path, {"kernel": 0.0}, noise=0.05)
+    gate.touched, gate.reading_within = frozenset(gate.rows), 30.0
+    gate = timed(gate, clock, budget=50.0, row_seconds=0.0)
+    gate._read_kernels(gate.rows)
+    assert (gate.started, gate.budget) == (clock.now, pytest.approx(left))
+
+
 @pytest.mark.parametrize("read", [("base",), ()])
 def test_what_was_not_read_in_time_does_not_pass(tmp_path, clock, monkeypatch, read):
     monkeypatch.setattr("kernelgate.gate.read_all", lambda job, sides, until: iter(()))
