@@ -79,10 +79,10 @@ class Gate:
         by_name = {str(row): row for row in rows}
         groups = _groups(by_name)
         self._read_kernels(by_name)
-        self._screen(groups, SCREENED_BY * self.budget)
+        self._screen(groups, SCREENED_BY * self.budget, GRACE)
         verdicts = self._confirm(groups)
         # What time the suspects leave.
-        self._screen(groups, self.budget)
+        self._screen(groups, self.budget, 0.0)
         unconfirmed = self._suspects(self._evidence("screen", by_name)).difference(verdicts)
         self.cut_short |= bool(unconfirmed or self._unread(by_name))
         self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)
@@ -102,14 +102,14 @@ class Gate:
         self.budget -= min(now - self.started, self.reading_within)
         self.started = now
 
-    def _screen(self, groups: Sequence[Rows], until: float) -> None:
+    def _screen(self, groups: Sequence[Rows], until: float, grace: float) -> None:
         """Exact figures and looks at what is undecided, group by group; what is had already is gone on from."""
         for number, group in enumerate(groups):
             self._read(group, self.started + until)
             rows, first = group, 0
             for count in SCREENING:
                 rows = self._undecided(rows)
-                self._processes("screen", first, count, rows, until, 0.0 if number else GRACE)
+                self._processes("screen", first, count, rows, until, 0.0 if number else grace)
                 first += count
 
     def _undecided(self, rows: Rows) -> Rows:

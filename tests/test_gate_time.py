@@ -94,6 +94,13 @@ def test_a_short_budget_has_no_two_processes_of_models_that_kernels_left_no_time
     assert alone.verdicts() == {"model": Verdict.PASS}
 
 
+def test_grace_is_given_before_suspects_are_measured_and_not_once_more_after_them(tmp_path, clock):
+    slowdowns = {f"k{n}": 0.0 for n in range(100)} | {"slow": 0.2}
+    gate = timed(FalseGate(tmp_path, slowdowns, noise=0.001), clock, budget=400.0, row_seconds=4.0)
+    gate.verdicts()
+    assert clock.now == pytest.approx(400.0, abs=4)
+
+
 def test_screening_that_stops_for_suspects_and_goes_on_after_them_is_not_cut_short(tmp_path, clock):
     gate = timed(FalseGate(tmp_path, {"kernel": 0.0, "model": 0.0}, noise=0.0005), clock, budget=20.0, row_seconds=4.0)
     assert gate.verdicts() == {"kernel": Verdict.PASS, "model": Verdict.PASS}
