@@ -31,6 +31,8 @@ CONTROL_LOOKS = 2
 FIRST_LOOKS = 0.55
 FIRST_PROCESSES = sum(SCREENING[:2])
 SCREENED_BY = 0.6
+# And of kernels where there are models too, since hundreds of noisy ones would else leave these nothing.
+KERNELS_SCREENED_BY = 0.45
 # Seconds beyond that, in which a short budget too gives kernels two processes.
 GRACE = 60.0
 # Seconds that a process takes before its first row, and each row before its slices; the least and most for these.
@@ -79,7 +81,8 @@ class Gate:
         by_name = {str(row): row for row in rows}
         groups = _groups(by_name)
         self._read_kernels(by_name)
-        self._screen(groups, SCREENED_BY * self.budget, GRACE)
+        self._screen(groups[:1], (KERNELS_SCREENED_BY if groups[1:] else SCREENED_BY) * self.budget, GRACE)
+        self._screen(groups[1:], SCREENED_BY * self.budget, 0.0)
         verdicts = self._confirm(groups)
         # What time the suspects leave.
         self._screen(groups, self.budget, 0.0)
@@ -104,12 +107,12 @@ class Gate:
 
     def _screen(self, groups: Sequence[Rows], until: float, grace: float) -> None:
         """Exact figures and looks at what is undecided, group by group; what is had already is gone on from."""
-        for number, group in enumerate(groups):
+        for group in groups:
             self._read(group, self.started + until)
             rows, first = group, 0
             for count in SCREENING:
                 rows = self._undecided(rows)
-                self._processes("screen", first, count, rows, until, 0.0 if number else grace)
+                self._processes("screen", first, count, rows, until, grace)
                 first += count
 
     def _undecided(self, rows: Rows) -> Rows:

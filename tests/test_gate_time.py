@@ -11,6 +11,7 @@ from kernelgate.gate import (
     CONFIRMING,
     FIRST_LOOKS,
     FIRST_PROCESSES,
+    KERNELS_SCREENED_BY,
     LEAST_SECONDS,
     MOST_SECONDS,
     PREPARING,
@@ -119,6 +120,16 @@ def test_models_have_what_time_kernels_leave_one_after_the_other(tmp_path, clock
     decided = sum(verdict is Verdict.PASS for verdict in verdicts.values())
     assert 20 <= decided <= len(gate.measured) / SCREENING[0]
     assert {verdicts[name] for name in names[decided:]} == {Verdict.INCONCLUSIVE}
+
+
+def test_kernels_that_are_never_decided_leave_models_some_time(tmp_path, clock):
+    slowdowns = dict.fromkeys([*(f"k{n}" for n in range(60)), "model"], 0.0)
+    gate = timed(FalseGate(tmp_path, slowdowns, noise=0.02), clock, budget=600.0, row_seconds=2.0)
+    gate.verdicts()
+    stages = [(stage, name == "model") for stage, _, name in gate.measured]
+    begun = stages.index(("screen", True))
+    assert begun < stages.index(("confirm", False))
+    assert 2.0 * begun == pytest.approx(KERNELS_SCREENED_BY * gate.budget, abs=2)
 
 
 def test_models_keep_no_suspect_among_kernels_waiting(tmp_path, clock):
