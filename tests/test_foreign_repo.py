@@ -10,23 +10,11 @@ import venv
 from pathlib import Path
 
 import pytest
+from gated_repository import SPEC
 
 pytest.importorskip("hatchling", reason="needs pip install 'kernelgate[dev]'")
 
 ROOT = Path(__file__).parent.parent
-SPEC = """
-import numpy as np
-from kernelgate.kernel import Kernel, Work
-
-KERNEL = Kernel(
-    inputs=lambda rng, dtype, n: (rng.standard_normal(n).astype(dtype),),
-    work=lambda itemsize, n: Work(flops=n, bytes=2 * n * itemsize),
-    cases={"large": {"n": 20000}},
-    domain={"n": (1, 5)},
-    ulps={"f32": 1},
-    dtypes={"reference": ("f32",), "numpy": ("f32",)},
-)
-"""
 KERNELS = {"negated": "-x", "halved": "x * np.float32(0.5)"}
 BODY = "import numpy as np\n\n\ndef {name}(x):\n    {before}return {result}\n"
 TESTS = """

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 import pytest
 from false_clock import FalseClock
+from gated_repository import SPEC
 
 from kernelgate import workers
 from kernelgate.pairing import Job, Row
 from kernelgate.workers import results, results_apart
 
-ROWS = tuple(Row("double", "kernel", f"numpy_{name}", "small", "f32", "cpu") for name in ("first", "second"))
+ROWS = tuple(Row("double", "kernel", f"numpy_{name}", "large", "f32", "cpu") for name in ("first", "second"))
 JOB = Job("", {}, ROWS, seed=1, threads=1, seconds=0.0)
 FIRST, SECOND = map(str, ROWS)
 
@@ -59,7 +60,9 @@ def test_a_row_that_takes_too_long_is_given_up_and_what_was_found_before_is_not(
 
     monkeypatch.setattr(workers, "time", clock)
     monkeypatch.setattr(workers.threading, "Timer", Timer)
-    found = results(JOB, worker({"begun": FIRST}, {"row": FIRST}, {"begun": SECOND}, "time.sleep(1000)"), until=60.0)
+    found = results(
+        JOB, worker({"begun": FIRST}, {"row": FIRST}, {"begun": SECOND}, "time.sleep(5)", {"row": SECOND}), until=60.0
+    )
     assert next(found) == {"row": FIRST}
     ((seconds, kill),) = due
     clock.sleep(seconds)
@@ -69,26 +72,13 @@ def test_a_row_that_takes_too_long_is_given_up_and_what_was_found_before_is_not(
 
 
 def test_what_should_have_ended_ends_at_once():
-    assert list(results(JOB, worker("time.sleep(1000)"), until=time.monotonic() - 1)) == []
-
-
-SPEC = """
-from kernelgate.kernel import Kernel, Work
-
-KERNEL = Kernel(
-    inputs=lambda rng, dtype, n: (rng.standard_normal(n).astype(dtype),),
-    work=lambda itemsize, n: Work(flops=n, bytes=2 * n * itemsize),
-    cases={"small": {"n": 20}},
-    domain={"n": (1, 5)},
-    ulps={"f32": 1},
-)
-"""
+    assert list(results(JOB, worker("time.sleep(5)", {"row": FIRST}), until=time.monotonic() - 1)) == []
 
 
 def test_three_processes_end_in_time_too(tmp_path):
     for package in ("b", "h"):
         (tmp_path / package / "double").mkdir(parents=True)
-        stuck = "import time\n\n\ndef double(x):\n    time.sleep(1000)\n"
+        stuck = "import time\n\n\ndef double(x):\n    time.sleep(1)\n    return x\n"
         files = {"double/spec": SPEC, "double/reference": "", "double/numpy_first": stuck}
         for file, text in {"__init__": "", "double/__init__": "", **files}.items():
             (tmp_path / package / f"{file}.py").write_text(text)
