@@ -124,7 +124,7 @@ class Gate:
             for name, row in rows.items()
             if name not in problems
             and name not in suspected
-            and not (name in screened and within(screened[name][0], self.margins[name]))
+            and not (name in screened and within(*screened[name], self.margins[name]))
         }
 
     def _read(self, rows: Rows, until: float) -> None:

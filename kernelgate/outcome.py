@@ -70,9 +70,10 @@ def _verdict(outcome: Outcome, unreadable: str, confirmed: Verdict | None, distr
     # Exact figures have no noise to be excused by, and need no clock.
     if worse := "; ".join(difference.text for difference in outcome.structure or () if difference.worse):
         return Verdict.FAIL, worse
-    if outcome.head is None:
+    if outcome.head is None or outcome.control is None:
         return Verdict.INCONCLUSIVE, "the budget ended before two processes"
-    verdict = confirmed or (Verdict.PASS if within(outcome.head, outcome.margin) else Verdict.INCONCLUSIVE)
+    decided = within(outcome.head, outcome.control, outcome.margin)
+    verdict = confirmed or (Verdict.PASS if decided else Verdict.INCONCLUSIVE)
     if verdict is Verdict.FAIL and distrusted:
         return Verdict.INVALID, f"slower by a clock that is not to be believed: {distrusted}"
     if verdict is Verdict.PASS and unreadable:

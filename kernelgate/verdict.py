@@ -21,9 +21,12 @@ from statistics import fmean
 from scipy.special import stdtr, stdtrit
 
 # The chance of one false FAIL or more in a whole suite of unchanged code; and of a false PASS each time that one looks
-# at a row which is slower than its margin by next to nothing.
+# at a row which is slower than its margin by next to nothing, and scatters like its control.
 FALSE_FAIL = 0.01
 FALSE_PASS = 0.05
+# A row is suspect once ratios so high would be so unlikely if it were within its margin. A suspect is measured anew and
+# what there is of it is lost, so a row that is merely too noisy to tell had better be looked at again.
+SUSPICION = 0.25
 # How often a slowdown of the size that a row states as detectable would be found.
 POWER = 0.8
 # From so many processes on, an eighth of them is trimmed at each end: enough for one neighbour's burst in eight, and on
@@ -95,17 +98,22 @@ class Evidence:
             low, high = min(max(low, by_rank_low), self.mean), max(min(high, by_rank_high), self.mean)
         return math.exp(low), math.exp(high)
 
-    def chance_if_slower(self, margin: float) -> float:
-        """The chance of ratios this low or lower if the slowdown were the margin: small where it is within."""
-        return self._chance(-1, margin)
+    def chance_if_slower(self, margin: float, control: Evidence) -> float:
+        """The chance of ratios this low or lower if the slowdown were the margin: small where it is within.
+
+        The control, in the same processes, is taken to scatter alike: two processes by themselves tell next to nothing
+        of how far ratios scatter. Where it scatters less, the error is still no smaller than the row's own.
+        """
+        pooled = math.hypot(self.error, control.error) / math.sqrt(2)
+        return self._chance(-1, margin, max(self.error, pooled), self.freedom + control.freedom)
 
     def chance_if_unchanged(self, margin: float) -> float:
         """The chance of ratios this high or higher if the slowdown were no more than the margin: small where it is."""
-        return self._chance(1, margin)
+        return self._chance(1, margin, self.error, self.freedom)
 
-    def _chance(self, sign: int, margin: float) -> float:
+    def _chance(self, sign: int, margin: float, error: float, freedom: int) -> float:
         """By Student's t; from LEAST_TRIMMED processes on twice the smaller of that and the signed ranks' chance."""
-        student = float(stdtr(self.freedom, -sign * self._distance(margin)))
+        student = float(stdtr(freedom, -sign * (self.mean - math.log1p(margin)) / error))
         if not self.trimmed:
             return student
         return min(1.0, 2 * min(student, signed_rank([sign * (x - math.log1p(margin)) for x in self.ratios])))
@@ -114,9 +122,6 @@ class Evidence:
         """The smallest slowdown that this many processes this noisy would have found: 0.05 is 5 %."""
         reach = (self._quantile(1 - false_fail) + self._quantile(POWER)) * self.error
         return math.expm1(math.log1p(margin) + reach)
-
-    def _distance(self, margin: float) -> float:
-        return (self.mean - math.log1p(margin)) / self.error
 
     def _quantile(self, share: float) -> float:
         return float(stdtrit(self.freedom, share))
@@ -153,9 +158,9 @@ def _subsets_up_to(count: int) -> tuple[float, ...]:
     return tuple(total / 2**count for total in accumulate(ways))
 
 
-def within(evidence: Evidence, margin: float) -> bool:
+def within(evidence: Evidence, control: Evidence, margin: float) -> bool:
     """Whether the row is shown to be no slower than the margin."""
-    return evidence.chance_if_slower(margin) < FALSE_PASS
+    return evidence.chance_if_slower(margin, control) < FALSE_PASS
 
 
 def holm(chances: Mapping[str, float], level: float) -> set[str]:
@@ -192,10 +197,10 @@ def judge(
         elif row in slower:
             verdicts[row] = Verdict.FAIL
         else:
-            verdicts[row] = Verdict.PASS if within(evidence, margins[row]) else Verdict.INCONCLUSIVE
+            verdicts[row] = Verdict.PASS if within(evidence, controls[row], margins[row]) else Verdict.INCONCLUSIVE
     return verdicts
 
 
 def suspects(screened: Mapping[str, Evidence], margins: Mapping[str, float]) -> list[str]:
-    """Rows more likely slower than the margin than not: these are measured afresh before anything is said of them."""
-    return [row for row, evidence in screened.items() if evidence.ratio > 1 + margins[row]]
+    """Rows that seem slower than their margin: these are measured afresh before anything is said of them."""
+    return [row for row, evidence in screened.items() if evidence.chance_if_unchanged(margins[row]) < SUSPICION]

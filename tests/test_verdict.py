@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernelgate.gate import CONFIRMING
 from kernelgate.verdict import (
     FALSE_FAIL,
+    FALSE_PASS,
     POWER,
     Evidence,
     Verdict,
@@ -39,7 +40,7 @@ def test_the_interval_holds_the_estimate(values):
 @given(ratios, st.floats(0, 0.2))
 def test_a_row_is_not_both_within_its_margin_and_over_it(values, margin):
     evidence = Evidence(values)
-    assert max(evidence.chance_if_slower(margin), evidence.chance_if_unchanged(margin)) > FALSE_FAIL
+    assert max(evidence.chance_if_slower(margin, evidence), evidence.chance_if_unchanged(margin)) > FALSE_FAIL
 
 
 def test_signed_ranks_are_counted_as_in_the_tables():
@@ -65,7 +66,8 @@ def test_what_would_be_seen_is_more_than_the_margin(values):
 
 
 def test_identical_measurements_are_no_certainty():
-    assert 0 < Evidence((0.0, 0.0, 0.0)).chance_if_slower(0.01) < 0.01
+    still = Evidence((0.0, 0.0, 0.0))
+    assert 0 < still.chance_if_slower(0.01, still) < 0.01
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say():
@@ -175,8 +177,32 @@ def test_noise_is_inconclusive_and_stillness_passes():
     margins = {"still": 0.01, "noisy": 0.01}
     verdicts = judge({"still": still, "noisy": noisy}, {"still": still, "noisy": still}, margins, FALSE_FAIL)
     assert verdicts == {"still": Verdict.PASS, "noisy": Verdict.INCONCLUSIVE}
-    assert within(still, 0.01)
-    assert suspects({"still": still, "slow": Evidence((0.05, 0.05))}, {"still": 0.01, "slow": 0.01}) == ["slow"]
+    assert within(still, still, 0.01)
+
+
+def test_of_rows_that_came_out_slower_those_are_suspect_that_are_so_beyond_their_noise():
+    screened = {"slow": Evidence((0.05, 0.051)), "noisy": Evidence((0.005, 0.035)), "quick": Evidence((-0.05, -0.051))}
+    assert suspects(screened, dict.fromkeys(screened, 0.01)) == ["slow"]
+    assert suspects(screened, dict.fromkeys(screened, 0.0)) == ["slow", "noisy"]
+
+
+@pytest.mark.parametrize("processes", [2, 4, 8, 16])
+@pytest.mark.parametrize("scatter", [2.0, 1.0, 0.0])
+def test_a_row_slower_by_its_margin_passes_as_seldom_as_promised(processes, scatter):
+    """5 % a look where it scatters like its control; where that is still, its own scatter keeps it to twice that."""
+    rng = np.random.default_rng(7)
+    passed = [
+        within(drawn(rng, math.log1p(0.01), 0.01, processes), drawn(rng, 0, 0.01 * scatter, processes), 0.01)
+        for _ in range(4000)
+    ]
+    assert np.mean(passed) < (FALSE_PASS if scatter else 2.2 * FALSE_PASS) + 0.01
+
+
+def test_the_control_tells_how_far_a_row_scatters_before_the_row_itself_can():
+    rng = np.random.default_rng(8)
+    pairs = [(drawn(rng, 0, 0.004, 2), drawn(rng, 0, 0.004, 2)) for _ in range(1000)]
+    alone = np.mean([head.interval(1 - 2 * FALSE_PASS)[1] < 1.015 for head, _ in pairs])
+    assert np.mean([within(*pair, 0.015) for pair in pairs]) > 1.3 * alone
 
 
 def test_holm_rejects_step_by_step():
