@@ -111,13 +111,13 @@ class Gate:
             self._read(group, self.started + until)
             rows, first = group, 0
             for count in SCREENING:
-                rows = self._undecided(rows)
+                rows = self._undecided(rows, first)
                 self._processes("screen", first, count, rows, until, grace)
                 first += count
 
-    def _undecided(self, rows: Rows) -> Rows:
-        """Those that are not shown to be within their margin, and are no suspects."""
-        screened, problems = self._evidence("screen", rows), self._problems()
+    def _undecided(self, rows: Rows, processes: int) -> Rows:
+        """Those that so many are not enough to show to be within their margin, or to make suspects."""
+        screened, problems = self._evidence("screen", rows, processes), self._problems()
         suspected = self._suspects(screened)
         return {
             name: row
@@ -188,7 +188,7 @@ class Gate:
                 break
             self._processes("confirm", first, count, rows, self.budget, grace)
             first += count
-            pairs = self._evidence("confirm", rows)
+            pairs = self._evidence("confirm", rows, first)
             heads = {name: head for name, (head, _) in pairs.items()}
             controls = {name: control for name, (_, control) in pairs.items()}
             for name, verdict in judge(heads, controls, self.margins, level * spent(look)).items():
@@ -251,11 +251,14 @@ class Gate:
         share = FIRST_LOOKS * self.budget / FIRST_PROCESSES / max(rows, 1) - PREPARING
         return max(LEAST_SECONDS, min(_worthwhile(rows), share))
 
-    def _evidence(self, stage: str, rows: Container[str]) -> Pairs:
-        """Head's and control's log-ratios by row, a number a process, where there are two processes or more."""
+    def _evidence(self, stage: str, rows: Container[str], processes: float = math.inf) -> Pairs:
+        """Head's and control's log-ratios by row, a number a process, where there are two processes or more.
+
+        Of the first so many processes: a run that goes on where it was killed in the middle of a look has more.
+        """
         ratios: dict[str, tuple[list[float], list[float]]] = {}
         for line in self._measured(rows):
-            if line["stage"] == stage:
+            if line["stage"] == stage and line["process"] < processes:
                 head, control = ratios.setdefault(line["row"], ([], []))
                 head.append(median(line["head"]))
                 control.append(median(line["control"]))

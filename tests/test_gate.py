@@ -2,6 +2,7 @@
 
 import math
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -116,19 +117,21 @@ def test_code_that_raises_on_head_fails_and_says_why(tmp_path):
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
-    slowdowns = {"a": 0.0, "b": 0.05, "c": 0.0}
+    gate = partial(FalseGate, slowdowns={"a": 0.0, "b": 0.05, "c": 0.0, "d": 0.02}, seed=10)
     (tmp_path / "whole").mkdir()
-    whole = FalseGate(tmp_path / "whole", slowdowns)
+    whole = gate(tmp_path / "whole")
     verdicts = whole.verdicts()
-    killed = FalseGate(tmp_path, slowdowns, killed_after=7)
-    with pytest.raises(KeyboardInterrupt):
-        killed.verdicts()
-    with (tmp_path / "journal.jsonl").open("a") as file:
-        file.write('{"stage": "screen", "proc')  # the kill came in the middle of a line
-    resumed = FalseGate(tmp_path, slowdowns, resume=True)
-    assert resumed.verdicts() == verdicts
-    assert not set(killed.measured) & set(resumed.measured)
-    assert sorted(killed.measured + resumed.measured) == sorted(whole.measured)
+    # In the middle of each look, and between any two.
+    for at in range(1, len(whole.measured)):
+        killed = gate(tmp_path, killed_after=at)
+        with pytest.raises(KeyboardInterrupt):
+            killed.verdicts()
+        with (tmp_path / "journal.jsonl").open("a") as file:
+            file.write('{"stage": "screen", "proc')  # the kill came in the middle of a line
+        resumed = gate(tmp_path, resume=True)
+        assert resumed.verdicts() == verdicts
+        assert not set(killed.measured) & set(resumed.measured)
+        assert sorted(killed.measured + resumed.measured) == sorted(whole.measured)
 
 
 def test_a_journal_of_another_comparison_is_refused(tmp_path):
