@@ -74,4 +74,4 @@ def add(parser: pytest.Parser) -> None:
     option("--gate-report", type=Path, metavar="DIR", help="write gate.json, gate.md and, with plotly, gate.html there")
     option("--gate-strict", action="store_true", help="exit 1 on INCONCLUSIVE, INVALID and MISSING too")
     parser.addini("lock", "lock file whose changes the gate tells", default="constraints.txt")
-    parser.addini("margin", "slowdown that the gate puts up with", default="1%")
+    parser.addini("margin", "slowdown that the gate puts up with", default="1.5%")
