@@ -23,13 +23,14 @@ from .workers import results, results_apart
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
 # suspect leaves the confirming once it is decided. Two processes decided a third of rows that had not changed.
 SCREENING = (2, 2, 2, 2, 4, 6, 6)
+# The looks that everything has before anything has more: a model that is never decided takes as long as many that are.
+FIRST = SCREENING[:2]
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
 CONTROL_LOOKS = 2
 # Of the budget: what the first looks at all rows are meant to take, in which most are decided, and when screening stops
 # until the suspects are decided.
 FIRST_LOOKS = 0.55
-FIRST_PROCESSES = sum(SCREENING[:2])
 SCREENED_BY = 0.6
 # And of kernels where there are models too, since hundreds of noisy ones would else leave these nothing.
 KERNELS_SCREENED_BY = 0.45
@@ -81,11 +82,13 @@ class Gate:
         by_name = {str(row): row for row in rows}
         groups = _groups(by_name)
         self._read_kernels(by_name)
-        self._screen(groups[:1], (KERNELS_SCREENED_BY if groups[1:] else SCREENED_BY) * self.budget, GRACE)
-        self._screen(groups[1:], SCREENED_BY * self.budget, 0.0)
+        for looks in (FIRST, SCREENING):
+            self._screen(groups[:1], looks, (KERNELS_SCREENED_BY if groups[1:] else SCREENED_BY) * self.budget, GRACE)
+            self._screen(groups[1:], looks, SCREENED_BY * self.budget, 0.0)
         verdicts = self._confirm(groups)
         # What time the suspects leave.
-        self._screen(groups, self.budget, 0.0)
+        for looks in (FIRST, SCREENING):
+            self._screen(groups, looks, self.budget, 0.0)
         unconfirmed = self._suspects(self._evidence("screen", by_name)).difference(verdicts)
         self.cut_short |= bool(unconfirmed or self._unread(by_name))
         self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)
@@ -105,12 +108,12 @@ class Gate:
         self.budget -= min(now - self.started, self.reading_within)
         self.started = now
 
-    def _screen(self, groups: Sequence[Rows], until: float, grace: float) -> None:
+    def _screen(self, groups: Sequence[Rows], looks: Sequence[int], until: float, grace: float) -> None:
         """Exact figures and looks at what is undecided, group by group; what is had already is gone on from."""
         for group in groups:
             self._read(group, self.started + until)
             rows, first = group, 0
-            for count in SCREENING:
+            for count in looks:
                 rows = self._undecided(rows, first)
                 self._processes("screen", first, count, rows, until, grace)
                 first += count
@@ -248,7 +251,7 @@ class Gate:
         """The time for the slices of a row: less where there are many, so that screening keeps within its share."""
         if stage == "confirm":
             return _worthwhile(rows)
-        share = FIRST_LOOKS * self.budget / FIRST_PROCESSES / max(rows, 1) - PREPARING
+        share = FIRST_LOOKS * self.budget / sum(FIRST) / max(rows, 1) - PREPARING
         return max(LEAST_SECONDS, min(_worthwhile(rows), share))
 
     def _evidence(self, stage: str, rows: Container[str], processes: float = math.inf) -> Pairs:

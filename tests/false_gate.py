@@ -42,6 +42,8 @@ class FalseGate(Gate):
             budget=math.inf,
         )
         self.slowdowns, self.drifts, self.noise, self.seed = slowdowns, drifts or {}, noise, seed
+        # Of rows that are noisier than the others.
+        self.noises = {}
         self.dies, self.killed_after, self.measured = dies, killed_after, []
         self.found = {row: structure for row in self.rows if structure}
 
@@ -56,8 +58,9 @@ class FalseGate(Gate):
                 yield {"row": str(one), "problem": "head: ValueError: no"}
                 continue
             rng = np.random.default_rng([self.seed, stage == "confirm", process, zlib.crc32(one.kernel.encode())])
-            head = math.log1p(self.slowdowns[one.kernel]) + rng.normal(0, self.noise)
-            control = self.drifts.get(one.kernel, 0.0) + rng.normal(0, self.noise)
+            noise = self.noises.get(one.kernel, self.noise)
+            head = math.log1p(self.slowdowns[one.kernel]) + rng.normal(0, noise)
+            control = self.drifts.get(one.kernel, 0.0) + rng.normal(0, noise)
             yield {
                 "row": str(one),
                 "base_seconds": 1e-3,

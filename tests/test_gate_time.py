@@ -9,8 +9,8 @@ from false_gate import FalseGate, row
 
 from kernelgate.gate import (
     CONFIRMING,
+    FIRST,
     FIRST_LOOKS,
-    FIRST_PROCESSES,
     KERNELS_SCREENED_BY,
     LEAST_SECONDS,
     MOST_SECONDS,
@@ -52,7 +52,7 @@ def test_many_rows_get_fewer_seconds_each_and_few_get_enough(tmp_path):
     assert gate._seconds_a_row("screen", 1000) == LEAST_SECONDS
     gate.budget = 60.0
     assert LEAST_SECONDS < gate._seconds_a_row("screen", 60) < gate._seconds_a_row("confirm", 60)
-    first_looks = FIRST_PROCESSES * 60 * (gate._seconds_a_row("screen", 60) + PREPARING)
+    first_looks = sum(FIRST) * 60 * (gate._seconds_a_row("screen", 60) + PREPARING)
     assert first_looks == pytest.approx(FIRST_LOOKS * gate.budget)
 
 
@@ -130,6 +130,17 @@ def test_kernels_that_are_never_decided_leave_models_some_time(tmp_path, clock):
     begun = stages.index(("screen", True))
     assert begun < stages.index(("confirm", False))
     assert 2.0 * begun == pytest.approx(KERNELS_SCREENED_BY * gate.budget, abs=2)
+
+
+def test_a_model_that_is_never_decided_does_not_keep_others_waiting(tmp_path, clock):
+    names = [f"model{n}" for n in range(20)]
+    gate = FalseGate(tmp_path, dict.fromkeys(["kernel", *names], 0.0), noise=0.001)
+    gate.noises = dict.fromkeys(["model0", "model1"], 0.2)
+    verdicts = timed(gate, clock, budget=600.0, row_seconds=6.0).verdicts()
+    passed = {name for name, verdict in verdicts.items() if verdict is Verdict.PASS}
+    assert passed == {"kernel", *names[2:]}
+    # And it has what time they leave.
+    assert sum(name == "model0" for _, _, name in gate.measured) > sum(FIRST)
 
 
 def test_models_keep_no_suspect_among_kernels_waiting(tmp_path, clock):
