@@ -23,7 +23,8 @@ from .workers import results, results_apart
 # Processes of each look. A row leaves the screening once it is shown to be within its margin, or is suspect; what is
 # suspect leaves the confirming once it is decided. Two processes decided a third of rows that had not changed.
 SCREENING = (2, 2, 2, 2, 4, 6, 6)
-# The looks that everything has before anything has more: a model that is never decided takes as long as many that are.
+# The looks that everything has before anything has more: hundreds of noisy kernels would leave models nothing, and one
+# noisy model the others.
 FIRST = SCREENING[:2]
 CONFIRMING = (6, 6, 8, 12, 16)
 # Looks at a row that is decided but for its control, which seems to have moved.
@@ -32,8 +33,6 @@ CONTROL_LOOKS = 2
 # until the suspects are decided.
 FIRST_LOOKS = 0.55
 SCREENED_BY = 0.6
-# And of kernels where there are models too, since hundreds of noisy ones would else leave these nothing.
-KERNELS_SCREENED_BY = 0.45
 # Seconds beyond that, in which a short budget too gives kernels two processes.
 GRACE = 60.0
 # Seconds that a process takes before its first row, and each row before its slices; the least and most for these.
@@ -83,7 +82,7 @@ class Gate:
         groups = _groups(by_name)
         self._read_kernels(by_name)
         for looks in (FIRST, SCREENING):
-            self._screen(groups[:1], looks, (KERNELS_SCREENED_BY if groups[1:] else SCREENED_BY) * self.budget, GRACE)
+            self._screen(groups[:1], looks, SCREENED_BY * self.budget, GRACE)
             self._screen(groups[1:], looks, SCREENED_BY * self.budget, 0.0)
         verdicts = self._confirm(groups)
         # What time the suspects leave.
