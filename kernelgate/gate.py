@@ -81,13 +81,10 @@ class Gate:
         by_name = {str(row): row for row in rows}
         groups = _groups(by_name)
         self._read_kernels(by_name)
-        for looks in (FIRST, SCREENING):
-            self._screen(groups[:1], looks, SCREENED_BY * self.budget, GRACE)
-            self._screen(groups[1:], looks, SCREENED_BY * self.budget, 0.0)
+        self._screen(groups, SCREENED_BY * self.budget, GRACE)
         verdicts = self._confirm(groups)
         # What time the suspects leave.
-        for looks in (FIRST, SCREENING):
-            self._screen(groups, looks, self.budget, 0.0)
+        self._screen(groups, self.budget, 0.0)
         unconfirmed = self._suspects(self._evidence("screen", by_name)).difference(verdicts)
         self.cut_short |= bool(unconfirmed or self._unread(by_name))
         self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)
@@ -107,15 +104,20 @@ class Gate:
         self.budget -= min(now - self.started, self.reading_within)
         self.started = now
 
-    def _screen(self, groups: Sequence[Rows], looks: Sequence[int], until: float, grace: float) -> None:
+    def _screen(self, groups: Sequence[Rows], until: float, grace: float) -> None:
         """Exact figures and looks at what is undecided, group by group; what is had already is gone on from."""
-        for group in groups:
-            self._read(group, self.started + until)
-            rows, first = group, 0
-            for count in looks:
-                rows = self._undecided(rows, first)
-                self._processes("screen", first, count, rows, until, grace)
-                first += count
+        for looks in (FIRST, SCREENING):
+            for number, group in enumerate(groups):
+                self._look(group, looks, until, 0.0 if number else grace)
+
+    def _look(self, group: Rows, looks: Sequence[int], until: float, grace: float) -> None:
+        self._read(group, self.started + until)
+        rows, first = group, 0
+        for count in looks:
+            if not (rows := self._undecided(rows, first)):
+                return
+            self._processes("screen", first, count, rows, until, grace)
+            first += count
 
     def _undecided(self, rows: Rows, processes: int) -> Rows:
         """Those that so many are not enough to show to be within their margin, or to make suspects."""
