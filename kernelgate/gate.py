@@ -211,7 +211,7 @@ class Gate:
     def _processes(self, stage: str, first: int, count: int, rows: Rows, until: float, grace: float) -> None:
         """The processes of one look as far as they come until then, or with `grace` the two on which all depends."""
         self.look_started = time.monotonic()
-        for process in range(first, first + count) if rows else ():
+        for process in range(first, first + count):
             end = self.started + until + (grace if process < 2 else 0)
             done = self.journal.rows(stage, process)
             left = {name: row for name, row in rows.items() if name not in done}
