@@ -111,6 +111,7 @@ class Gate:
                 self._look(group, looks, until, 0.0 if number else grace)
 
     def _look(self, group: Rows, looks: Sequence[int], until: float, grace: float) -> None:
+        """As `_screen`, at one group."""
         self._read(group, self.started + until)
         rows, first = group, 0
         for count in looks:
