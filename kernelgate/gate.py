@@ -83,8 +83,9 @@ class Gate:
         self._read_kernels(by_name)
         self._screen(groups, SCREENED_BY * self.budget, GRACE)
         verdicts = self._confirm(groups)
-        # What time the suspects leave.
-        self._screen(groups, self.budget, 0.0)
+        # What time the suspects leave the others.
+        others = [{name: row for name, row in group.items() if name not in verdicts} for group in groups]
+        self._screen(others, self.budget, 0.0)
         unconfirmed = self._suspects(self._evidence("screen", by_name)).difference(verdicts)
         self.cut_short |= bool(unconfirmed or self._unread(by_name))
         self.alarms = tuple(name for name, verdict in verdicts.items() if verdict is Verdict.INVALID)

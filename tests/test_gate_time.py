@@ -184,6 +184,16 @@ def test_what_time_suspects_leave_goes_to_what_is_undecided(tmp_path, clock):
     assert any(verdicts[name] is Verdict.PASS for _, _, name in later)
 
 
+def test_what_became_suspect_in_the_middle_of_a_look_is_not_screened_after_it(tmp_path, clock, monkeypatch):
+    monkeypatch.setattr("kernelgate.gate.SCREENED_BY", 0.0)
+    gate = FalseGate(tmp_path, {"row": 0.0}, noise=0.0005)
+    for process, ratio in enumerate((0.009, 0.0105, 0.02)):
+        line = {"stage": "screen", "process": process, "row": str(row("row")), "base_seconds": 1e-3}
+        gate.journal.add(line | {"head": [ratio], "control": [0.0]})
+    assert timed(gate, clock, budget=100.0, row_seconds=1.0).verdicts() == {"row": Verdict.PASS}
+    assert [stage for stage, _, _ in gate.measured] == ["confirm"] * CONFIRMING[0]
+
+
 def test_a_suspect_that_came_too_late_to_be_measured_afresh_is_told_of(tmp_path, clock):
     """It first seems slower when what the suspects left is spent on it."""
     late = []
