@@ -1,6 +1,7 @@
 """The gate's inference: its error rates hold where the truth is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernelgate.gate import CONFIRMING
+from kernelgate.outcome import Outcome, judged
 from kernelgate.verdict import (
     FALSE_FAIL,
     FALSE_PASS,
@@ -178,6 +180,14 @@ def test_noise_is_inconclusive_and_stillness_passes():
     verdicts = judge({"still": still, "noisy": noisy}, {"still": still, "noisy": still}, margins, FALSE_FAIL)
     assert verdicts == {"still": Verdict.PASS, "noisy": Verdict.INCONCLUSIVE}
     assert within(still, still, 0.01)
+
+
+def test_beside_a_control_that_scatters_a_row_is_no_more_still_than_it():
+    still, noisy = Evidence((0.0, 0.001, -0.001, 0.0)), Evidence((0.02, -0.02, 0.01, -0.01))
+    assert judge({"row": still}, {"row": noisy}, {"row": 0.01}, FALSE_FAIL) == {"row": Verdict.INCONCLUSIVE}
+    screened = Outcome("row", Verdict.INCONCLUSIVE, 0.01, still, noisy)
+    assert judged(screened, None, None, "").verdict is Verdict.INCONCLUSIVE
+    assert judged(replace(screened, control=still), None, None, "").verdict is Verdict.PASS
 
 
 def test_of_rows_that_came_out_slower_those_are_suspect_that_are_so_beyond_their_noise():
