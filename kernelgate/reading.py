@@ -128,9 +128,7 @@ def _figures(row: Row, job: Job, arm: str) -> dict[str, Any]:
     subject = arms(row, job.packages)[arm][0]
     try:
         placed = subject.place(inputs)
-        call = subject.bind(placed)
-        call()
-        found = figures(subject, placed, call)
+        found = figures(subject, placed, subject.bind(placed))
     except Exception as error:  # whatever somebody's code at some commit raises, or reading it: the gate tells
         return {"problem": f"{type(error).__name__}: {error}"}
     return {"figures": found | {LISTING: found.get(LISTING, "").replace(subject.folder.package, "kernels")}}

@@ -40,6 +40,17 @@ FILES = {
     "double/reference": "def double(x):\n    return x * 2\n",
     "double/numpy_shared": "from ..shared import FACTOR\n\n\ndef double(x):\n    return x * FACTOR\n",
     "double/jax_plain": "import jax\n\n\n@jax.jit\ndef double(x):\n    return x * 2\n",
+    "double/jax_counted": """
+import jax
+from pathlib import Path
+
+
+@jax.jit
+def double(x):
+    with (Path(__file__).parents[2] / "traced").open("a") as file:
+        file.write("once more\\n")
+    return x * 2
+""",
     "double/numpy_talking": "print('spoken')\n\n\ndef double(x):\n    return x * 2\n",
     "double/numpy_broken": "raise ValueError('broken')\n",
     "double/numpy_deadly": "import os\n\nos._exit(3)\n",
@@ -171,6 +182,15 @@ def test_what_measured_code_prints_is_told_and_is_no_result(job, monkeypatch):
         {"begun"},
         {"head"},
     ] * 2
+
+
+@needs_jax
+def test_what_jax_compiles_is_compiled_once_to_be_read(job, tmp_path):
+    """It is most of what reading takes: a model's programs take seconds."""
+    asked = rows("jax_counted")
+    found = read(replace(job, rows=asked), {"head": Side("head")})
+    assert [found[str(row), "head"]["programs"] for row in asked] == [1, 1]
+    assert (tmp_path / "traced").read_text().count("once more") == len(asked)
 
 
 @needs_jax

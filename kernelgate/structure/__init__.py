@@ -18,7 +18,7 @@ __all__ = ["LISTING", "Difference", "compare", "figures", "unread"]
 
 
 def figures(subject: Subject, placed: tuple[Any, ...], call: Callable[[], Any]) -> dict[str, Any]:
-    """The figures of an implementation on these arguments, by name; `call` is bound to them and warm. JSON can hold it.
+    """The figures of an implementation on these arguments, by name; `call` is bound to them. JSON can hold it.
 
     A figure that cannot be had is None, and `not read` says why; `listing` is the program, where it can be shown. For
     JAX this drops all that the process has compiled, so that whatever is timed after it must be warmed up again.
@@ -31,6 +31,7 @@ def figures(subject: Subject, placed: tuple[Any, ...], call: Callable[[], Any]) 
     else:
         from .allocations import peak_temporary_bytes
 
+        call()  # what only a first one allocates, or compiles, is no figure
         found["peak temporary bytes"] = peak_temporary_bytes(call)
     if "numba" in subject.backend.requires:
         from . import numba_figures
